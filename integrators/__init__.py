@@ -1,0 +1,10 @@
+"""How time advances: words, fixed-step and adaptive integration, torch optimizers."""
+
+from . import optim
+from .field import Field
+from .simulate import simulate
+from .solve import solve
+from .trajectory import Trajectory
+from .word import Word
+
+__all__ = ["Field", "Trajectory", "Word", "optim", "simulate", "solve"]

@@ -1,0 +1,86 @@
+"""Letters D, C and their sum G: damping that depends on the momentum alone. Letter W: on x."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .elements import Scalar, exp, phi1, soft_cap
+from .part import NonNegative, Part
+from .state import State
+
+
+@dataclass(frozen=True)
+class LinearDamping(Part):
+    """p' = −γ p; exact flow e^{−γh} p."""
+
+    letter = "D"
+    reads = ("p",)
+    writes = ("p",)
+    gamma: NonNegative
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": -self.gamma * s.p}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        s.p = exp(-self.gamma * h) * s.p
+
+
+@dataclass(frozen=True)
+class CubicDamping(Part):
+    """p' = −c p³, element by element; exact flow p / √(1 + 2 c h p²).
+
+    After it |p| <= 1/√(2 c h), whatever the momentum was before.
+    """
+
+    letter = "C"
+    reads = ("p",)
+    writes = ("p",)
+    c: NonNegative
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": -self.c * s.p * s.p * s.p}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        s.p = soft_cap(2 * self.c * h, s.p)
+
+
+@dataclass(frozen=True)
+class CubicLinearDamping(Part):
+    """p' = −γ p − c p³, element by element: C and D in one exact (Bernoulli) flow
+
+        e^{−γh} p / √(1 + c φ p²),  φ = (1 − e^{−2γh})/γ = 2h φ₁(−2γh).
+
+    After it |p| <= √(γ / (c (e^{2γh} − 1))), which is 1/√(2ch) at γ = 0.
+    """
+
+    letter = "G"
+    reads = ("p",)
+    writes = ("p",)
+    gamma: NonNegative
+    c: NonNegative
+
+    def split(self) -> tuple[Part, ...]:
+        values = self.hyperparameters
+        return (LinearDamping(0.0).bind(values), CubicDamping(0.0).bind(values))
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": -self.gamma * s.p - self.c * s.p * s.p * s.p}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        phi = 2 * h * phi1(-2 * self.gamma * h)
+        s.p = exp(-self.gamma * h) * soft_cap(self.c * phi, s.p)
+
+
+@dataclass(frozen=True)
+class WeightDecay(Part):
+    """x' = −w x with w = `weight_decay`; exact flow e^{−wh} x (decoupled, as in AdamW)."""
+
+    letter = "W"
+    reads = ("x",)
+    writes = ("x",)
+    weight_decay: NonNegative
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"x": -self.weight_decay * s.x}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        s.x = exp(-self.weight_decay * h) * s.x

@@ -1,0 +1,173 @@
+"""A dynamics: named parts whose rates add up to a vector field."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Self
+
+import torch
+
+from .part import Part
+from .state import State
+
+
+class Dynamics:
+    """A vector field made of parts.
+
+        mine = Dynamics(Drift(), Kick(), LinearDamping(0.1), Quintic(1.0))
+
+    Parameters
+        parts      one `Part` per letter; a combined part (G = C + D) also provides its summands
+        word       default order of the letters in a step; without it the parts that read the
+                   gradient come first and those that move x last, which keeps steps bounded
+        name       shown in results and messages
+        citation   where the dynamics comes from
+
+    Attributes
+        parts            the summands, by letter
+        combined         parts that stand for several summands, by letter
+        variables        names of the state variables, x first
+        hyperparameters  name and value; the same name in two parts is one hyperparameter
+
+    Raises TypeError for something that is not a part, ValueError for two parts of one letter,
+    one hyperparameter name with two values, or a system in which nothing moves x.
+    """
+
+    word: str
+    citation: str = ""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls is not Dynamics and ("lr" in kwargs or "params" in kwargs):
+            raise TypeError(
+                f"dashpot.dynamics.{cls.__name__} is the dynamics and takes no parameters or lr; "
+                f"the optimizer is optim.{cls.__name__}(params, lr=...): "
+                "from dashpot.integrators import optim"
+            )
+        return super().__new__(cls)
+
+    def __init__(
+        self, *parts: Part, word: str | None = None, name: str | None = None, citation: str = ""
+    ) -> None:
+        self.parts: dict[str, Part] = {}
+        self.combined: dict[str, Part] = {}
+        for part in parts:
+            if not isinstance(part, Part):
+                hint = f"{part.__name__}(...)" if isinstance(part, type) else "Drift()"
+                raise TypeError(f"Dynamics takes parts such as {hint}; got {part!r}")
+            summands = part.split()
+            if summands != (part,):
+                self.combined[part.letter] = part
+            for summand in summands:
+                if summand.letter in self.parts:
+                    raise ValueError(
+                        f"two parts have the letter {summand.letter}: "
+                        f"{self.parts[summand.letter]} and {summand}; "
+                        "give one of them another free letter"
+                    )
+                self.parts[summand.letter] = summand
+        self.name = name or type(self).__name__
+        self.citation = citation or type(self).citation
+        _refuse_conflicts(self.parts)
+        moved = _unique(v for part in self.parts.values() for v in part.writes)
+        if "x" not in moved:
+            raise ValueError(f"{self.name}: no part moves x; add Drift()")
+        read = _unique(v for part in self.parts.values() for v in part.reads if v != "g")
+        self.variables: tuple[str, ...] = _unique(("x", *moved, *read))
+        self.scalars: tuple[str, ...] = _unique(
+            v for part in self.parts.values() for v in part.scalars
+        )
+        self.word = word or getattr(type(self), "word", "") or _cautious_word(self.parts)
+
+    @property
+    def letters(self) -> dict[str, Part]:
+        """Every letter a word may use: the summands and the combined parts."""
+        return {**self.parts, **self.combined}
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        return {k: v for part in self.parts.values() for k, v in part.hyperparameters.items()}
+
+    def bind(self, values: Mapping[str, Any]) -> Self:
+        """A copy with other hyperparameter values, unchecked (see `Part.bind`)."""
+        bound = copy.copy(self)
+        bound.parts = {letter: part.bind(values) for letter, part in self.parts.items()}
+        bound.combined = {letter: part.bind(values) for letter, part in self.combined.items()}
+        return bound
+
+    def with_part(self, part: Part) -> Self:
+        """A copy with one part more; its word is left as it is."""
+        extended = copy.copy(self)
+        whole = Dynamics(*self.parts.values(), part, name=self.name)
+        extended.parts, extended.variables, extended.scalars = (
+            whole.parts,
+            whole.variables,
+            whole.scalars,
+        )
+        return extended
+
+    def rate(self, s: State) -> dict[str, Any]:
+        """The vector field at `s`: the sum of the parts' rates, by variable. Needs `s.g`."""
+        rates: dict[str, Any] = {}
+        for part in self.parts.values():
+            for name, value in part.rate(s).items():
+                rates[name] = rates[name] + value if name in rates else value
+        return rates
+
+    def mechanical_energy(self, s: State, potential: Any) -> Any:
+        """`potential` + the kinetic energy: E = f − f* + ½|p|² (CADAM: H_C)."""
+        kinetic = (part.energy(s) for part in self.parts.values() if "x" in part.writes)
+        return sum(kinetic, start=potential)
+
+    def energy(self, s: State, potential: Any) -> Any:
+        """The Lyapunov energy: `potential` + everything the parts store (iKFAD: + μ/2 |ξ|²)."""
+        return sum((part.energy(s) for part in self.parts.values()), start=potential)
+
+    def energy_rate(self, s: State) -> Any:
+        """d/dt of `energy` along the exact flow, by the chain rule. Needs tensors and `s.g`."""
+        rates = self.rate(s)
+        names = tuple(n for n in rates if n != "x")
+
+        def stored(*values: Any) -> Any:
+            moved = s.copy(**dict(zip(names, values, strict=True)))
+            return torch.as_tensor(self.energy(moved, 0.0))
+
+        slope = s.total(s.g * rates["x"])
+        if not names:
+            return slope
+        primals = tuple(getattr(s, n) for n in names)
+        tangents = tuple(rates[n] for n in names)
+        return slope + torch.func.jvp(stored, primals, tangents)[1]
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{k}={_show(v)}" for k, v in self.hyperparameters.items())
+        if type(self) is Dynamics:
+            parts = ", ".join(map(repr, self.parts.values()))
+            return f"Dynamics({parts}, word={self.word!r})"
+        return f"{self.name}({values})"
+
+
+def _show(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
+
+
+def _unique(names: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _refuse_conflicts(parts: Mapping[str, Part]) -> None:
+    seen: dict[str, tuple[Part, Any]] = {}
+    for part in parts.values():
+        for name, value in part.hyperparameters.items():
+            first, known = seen.setdefault(name, (part, value))
+            if known is not value and not bool((torch.as_tensor(known) == value).all()):
+                raise ValueError(
+                    f"the hyperparameter {name} is {known} in {type(first).__name__} and {value} "
+                    f"in {type(part).__name__}; give both the same value, or rename the field"
+                )
+
+
+def _cautious_word(parts: Mapping[str, Part]) -> str:
+    def rank(letter: str) -> int:
+        part = parts[letter]
+        return 2 if "x" in part.writes else 0 if "g" in part.reads else 1
+
+    return "".join(sorted(parts, key=rank))

@@ -1,0 +1,154 @@
+"""A part: one summand of a vector field, with its rate of change and its flow."""
+
+import copy
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .elements import Scalar
+from .state import State
+
+
+@dataclass(frozen=True)
+class Range:
+    """The valid range of a hyperparameter: finite, and >= 0 or > 0 where so declared."""
+
+    text: str
+    lowest: float = -math.inf
+    included: bool = True
+
+    def holds(self, value: Scalar) -> bool:
+        v = torch.as_tensor(value, dtype=torch.float64).detach()
+        above = v >= self.lowest if self.included else v > self.lowest
+        return bool((torch.isfinite(v) & above).all())
+
+
+FINITE = Range("a finite number")
+NonNegative = Annotated[Scalar, Range("a finite number >= 0", 0.0)]
+Positive = Annotated[Scalar, Range("a finite number > 0", 0.0, included=False)]
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a field holds a number (or numbers) that can be bound anew: a hyperparameter."""
+    return isinstance(value, float | int | Tensor | np.ndarray | np.generic) and not isinstance(
+        value, bool
+    )
+
+
+@dataclass(frozen=True)
+class Part:
+    """One summand of a vector field; subclass it as a small frozen dataclass.
+
+        @dataclass(frozen=True)
+        class Quintic(Part):
+            '''p' = -k p^5; exact flow p / (1 + 4 k h p^4)^(1/4).'''
+            letter, reads, writes = "Q", ("p",), ("p",)
+            k: NonNegative
+            def rate(self, s):    return {"p": -self.k * s.p**5}
+            def flow(self, s, h): s.p = s.p / sqrt(sqrt(1 + 4 * self.k * h * s.p**4))
+
+    Class facts
+        letter    one capital, the part's name in words
+        reads     variables the rate and the flow depend on; "g" is the gradient at x
+        writes    variables the part changes; exactly the keys of `rate`
+        kind      "exact" (the flow is the solution) or "symmetric" (second order, S(-h) S(h) = 1)
+        normals   standard normal numbers per coordinate the flow consumes (0: deterministic)
+
+    Fields are hyperparameters; annotate them `NonNegative`, `Positive` or `Scalar` (any finite
+    number) and they are checked when the part is made (ValueError). Write `rate` and `flow` with
+    + - * / and the functions of `dashpot.dynamics.elements`. `check(part)` tests a new part.
+    """
+
+    letter: ClassVar[str]
+    reads: ClassVar[tuple[str, ...]]
+    writes: ClassVar[tuple[str, ...]]
+    kind: ClassVar[Literal["exact", "symmetric"]] = "exact"
+    normals: ClassVar[int] = 0
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("letter", "reads", "writes"):
+            if not hasattr(cls, name):
+                raise TypeError(f"{cls.__name__} must declare `{name}`; see Part for an example")
+        if not (len(cls.letter) == 1 and "A" <= cls.letter <= "Z"):
+            raise TypeError(f"{cls.__name__}.letter must be one capital A to Z; got {cls.letter!r}")
+        for name in ("reads", "writes"):
+            if isinstance(getattr(cls, name), str):
+                raise TypeError(
+                    f'{cls.__name__}.{name} must be a tuple of names such as ("p",); '
+                    f"got the string {getattr(cls, name)!r}"
+                )
+
+    def __post_init__(self) -> None:
+        ranges = _ranges(type(self))
+        for name, value in self.hyperparameters.items():
+            valid = ranges.get(name, FINITE)
+            if not valid.holds(value):
+                raise ValueError(f"{type(self).__name__}: {name} must be {valid.text}; got {value}")
+        for name, valid in ranges.items():
+            if name not in self.hyperparameters:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be {valid.text}; "
+                    f"got {getattr(self, name)!r}"
+                )
+
+    def rate(self, s: State) -> dict[str, Any]:
+        """The time derivative this part contributes, by variable."""
+        raise NotImplementedError(f"{type(self).__name__} has no rate")
+
+    def flow(self, s: State, h: Scalar) -> None:
+        """Advance `s` by the time h under this part alone."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no flow, so it cannot stand in a word; "
+            "use solve(...), which needs the rate only"
+        )
+
+    def energy(self, s: State) -> Any:
+        """The energy this part keeps in the variables other than x; 0 for most."""
+        return 0.0
+
+    def split(self) -> tuple["Part", ...]:
+        """The parts whose sum this is: itself, unless it combines several letters."""
+        return (self,)
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The variables it writes that hold one number per system, not one per coordinate."""
+        return ()
+
+    @property
+    def has_flow(self) -> bool:
+        return type(self).flow is not Part.flow
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Name and value of every numeric field."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in values.items() if is_scalar(value)}
+
+    def bind(self, values: Mapping[str, Any]) -> Self:
+        """A copy with other hyperparameter values, unchecked: tensors, arrays or symbols."""
+        bound = copy.copy(self)
+        for name in self.hyperparameters:
+            if name in values:
+                object.__setattr__(bound, name, values[name])
+        return bound
+
+
+def _ranges(cls: type[Part]) -> dict[str, Range]:
+    try:
+        hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError:  # a class made inside a function, with annotations kept as text
+        hints = {}
+    return {
+        name: extra
+        for name, hint in hints.items()
+        for extra in getattr(hint, "__metadata__", ())
+        if isinstance(extra, Range)
+    }

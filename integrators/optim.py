@@ -1,0 +1,212 @@
+"""The catalogue as torch optimizers: `optim.CD(model.parameters(), lr=0.1)`.
+
+lr is a time step: the momentum kept from step to step is e^{−γ·lr}, so a schedule on lr also
+moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
+"""
+
+import math
+from typing import Any, Self
+
+from torch import Tensor
+
+from .. import dynamics
+from ..dynamics.friction import Scheme
+from .optimizer import MomentumInit, WordOptimizer, optimizer
+from .word import Word
+
+__all__ = ["CADAM", "CD", "IKFAD", "KFAD", "LDHD", "WordOptimizer", "max_step_to_c", "optimizer"]
+
+
+def max_step_to_c(lr: float, max_step: float) -> float:
+    """The c at which a full cubic step caps a coordinate's move at `max_step`: c = h/(2 max_step²).
+
+    After C, |p| <= 1/√(2ch), so |h p| <= √(h/(2c)); it caps the move in words that put C between
+    the kick and the drift (BCDA).
+    """
+    for name, value in (("lr", lr), ("max_step", max_step)):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a finite number > 0 to give c; got {value}")
+    return lr / (2 * max_step**2)
+
+
+class _Named(WordOptimizer):
+    """An optimizer that shares its name with a dynamics; keeps the two from being mixed up."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        called_as_dynamics = not args and kwargs and "params" not in kwargs
+        if called_as_dynamics or (args and isinstance(args[0], float | int)):
+            raise TypeError(
+                f"optim.{cls.__name__} is the optimizer and takes the parameters first: "
+                f"optim.{cls.__name__}(model.parameters(), lr=...); the dynamics is "
+                f"dashpot.dynamics.{cls.__name__}"
+            )
+        return super().__new__(cls)
+
+
+class LDHD(_Named):
+    """Heavy ball: x' = p, p' = −∇f − γ p; see `dashpot.dynamics.LDHD` and `WordOptimizer`.
+
+    torch.optim.SGD(lr=η, momentum=β) is word "BAD" with lr = √η, gamma = −ln(β)/lr, and the
+    default word "BDA" with lr = √(η/β), gamma = −ln(β)/lr.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.1,
+        gamma: float = 1.0,
+        *,
+        word: str | Word | None = None,
+        weight_decay: float = 0.0,
+        momentum_init: MomentumInit = "zero",
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            dynamics.LDHD(gamma),
+            params,
+            lr,
+            word=word,
+            weight_decay=weight_decay,
+            momentum_init=momentum_init,
+            maximize=maximize,
+        )
+
+
+class KFAD(_Named):
+    """Friction from the kinetic energy, one ξ per parameter group; see `dashpot.dynamics.KFAD`.
+
+    mu is in units of |p|² summed over the whole group: larger groups want a larger mu.
+    """
+
+    _dynamics: type[dynamics.KFAD] = dynamics.KFAD
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.1,
+        gamma: float = 0.1,
+        alpha: float = 0.1,
+        mu: float = 1.0,
+        *,
+        scheme: Scheme = "palindrome",
+        word: str | Word | None = None,
+        weight_decay: float = 0.0,
+        momentum_init: MomentumInit = "zero",
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            self._dynamics(gamma, alpha, mu, scheme),
+            params,
+            lr,
+            word=word,
+            weight_decay=weight_decay,
+            momentum_init=momentum_init,
+            maximize=maximize,
+        )
+
+
+class IKFAD(KFAD):
+    """Friction from each coordinate's own p²; see `dashpot.dynamics.IKFAD` and `WordOptimizer`.
+
+    Published values lie at lr 0.03–0.5, gamma 1e-8–0.4, alpha 0.03–3, mu 7e-9–2e-4 (and 1.9).
+    1/(alpha mu) acts as the c of CD.
+    """
+
+    _dynamics = dynamics.IKFAD
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.1,
+        gamma: float = 0.1,
+        alpha: float = 0.1,
+        mu: float = 2e-4,
+        *,
+        scheme: Scheme = "palindrome",
+        word: str | Word | None = None,
+        weight_decay: float = 0.0,
+        momentum_init: MomentumInit = "zero",
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            gamma,
+            alpha,
+            mu,
+            scheme=scheme,
+            word=word,
+            weight_decay=weight_decay,
+            momentum_init=momentum_init,
+            maximize=maximize,
+        )
+
+
+class CD(_Named):
+    """Cubic damping: p' = −∇f − γ p − c p³; see `dashpot.dynamics.CD` and `WordOptimizer`.
+
+    max_step is a readable way to give c: the most a coordinate should move in one step, with
+    c = lr/(2 max_step²) from the lr given here (default 1e-3). Published values lie at lr
+    0.04–0.5, gamma 0.001–2.8, c 6e4–1e8, which is a max_step of 2e-5–1e-3.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.1,
+        gamma: float = 0.1,
+        c: float | None = None,
+        *,
+        max_step: float | None = None,
+        word: str | Word | None = None,
+        weight_decay: float = 0.0,
+        momentum_init: MomentumInit = "zero",
+        maximize: bool = False,
+    ) -> None:
+        if c is not None and max_step is not None:
+            raise ValueError(f"give c or max_step, not both; got c={c} and max_step={max_step}")
+        if c is None:
+            c = max_step_to_c(float(lr), 1e-3 if max_step is None else max_step)
+        super().__init__(
+            dynamics.CD(gamma, c),
+            params,
+            lr,
+            word=word,
+            weight_decay=weight_decay,
+            momentum_init=momentum_init,
+            maximize=maximize,
+        )
+
+
+class CADAM(_Named):
+    """Cubically damped Adam; see `dashpot.dynamics.CADAM` and `WordOptimizer`.
+
+    The defaults are torch's Adam(lr=1e-3, betas=(0.9, 0.999)) seen as a flow
+    (β₁ = e^{−γh}, β₂ = e^{−αh}, lr_Adam = h²√α/(1−β₁)), plus a cubic damping. With c = 0 and
+    bias_correction=True it is Adam, with weight_decay AdamW.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.0215,
+        gamma: float = 4.9,
+        alpha: float = 0.0465,
+        c: float = 1.0,
+        eps: float = 1e-8,
+        *,
+        bias_correction: bool = False,
+        word: str | Word | None = None,
+        weight_decay: float = 0.0,
+        momentum_init: MomentumInit = "zero",
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            dynamics.CADAM(gamma, alpha, c, eps, bias_correction),
+            params,
+            lr,
+            word=word,
+            weight_decay=weight_decay,
+            momentum_init=momentum_init,
+            maximize=maximize,
+        )

@@ -1,0 +1,92 @@
+"""From what a user passes as `x0` to the first state of a run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..dynamics import Dynamics, State
+from .field import Field
+from .trajectory import inside
+
+
+def first_state(
+    dynamics: Dynamics,
+    landscape: Field,
+    x0: Any,
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+) -> State:
+    """The state at time 0, coordinates first.
+
+    `x0` is None (the landscape's start), points `[*batch, *shape]`, or a dict of variables by
+    name; those not given are zero. Raises ValueError or TypeError for what does not fit.
+    """
+    if not isinstance(dynamics, Dynamics):
+        raise TypeError(_not_a_dynamics(dynamics))
+    if not isinstance(landscape, Field):
+        raise TypeError(
+            f"expected a landscape such as Rosenbrock(2), or Landscape(f, shape=...) for your own "
+            f"function; got {landscape!r}"
+        )
+    given = dict(x0) if isinstance(x0, Mapping) else {} if x0 is None else {"x": x0}
+    unknown = sorted(set(given) - set(dynamics.variables))
+    if unknown:
+        raise ValueError(
+            f"{dynamics.name} has no variable {unknown[0]!r}; it has "
+            f"{', '.join(dynamics.variables)}"
+        )
+    x = _tensor("x", given.get("x", landscape.start), dtype, device)
+    shape = tuple(landscape.shape)
+    rank = len(shape)
+    if tuple(x.shape[x.ndim - rank :]) != shape or x.ndim < rank:
+        expected = ", ".join(("...", *map(str, shape)))
+        raise ValueError(
+            f"{landscape.name} takes points of shape ({expected}); got x0 of {tuple(x.shape)}"
+        )
+    batch = x.shape[: x.ndim - rank]
+    variables = {"x": inside(x, rank)}
+    for name in dynamics.variables[1:]:
+        single = name in dynamics.scalars
+        kind = torch.float64 if single else x.dtype
+        full = (*batch,) if single else (*batch, *shape)
+        value = _tensor(name, given.get(name, 0.0), kind, x.device)
+        try:
+            value = value.broadcast_to(full)
+        except RuntimeError:
+            raise ValueError(
+                f"x0[{name!r}] must have shape {full} like x0['x']; got {tuple(value.shape)}"
+            ) from None
+        variables[name] = inside(value, 0 if single else rank)
+    return State(variables, rank)
+
+
+def _tensor(name: str, value: Any, dtype: torch.dtype | None, device: Any) -> Tensor:
+    try:
+        tensor = torch.as_tensor(value, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"x0: cannot read {name} as numbers: {error}") from None
+    if dtype is None and isinstance(value, Tensor) and tensor.is_floating_point():
+        dtype = tensor.dtype
+    dtype = dtype or torch.float64  # lists and integers: double precision unless asked otherwise
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype must be a floating type such as torch.float64; got {dtype}")
+    tensor = tensor.to(dtype)
+    if not bool(torch.isfinite(tensor).all()):
+        raise ValueError(f"x0: {name} must be finite; got {tensor.tolist()}")
+    return tensor
+
+
+def _not_a_dynamics(value: Any) -> str:
+    if isinstance(value, torch.optim.Optimizer) or (
+        isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
+    ):
+        kind = value if isinstance(value, type) else type(value)
+        return (
+            f"{kind.__module__}.{kind.__name__} is an optimizer; simulate and solve take the "
+            f"dynamics of that name: from dashpot.dynamics import {kind.__name__}"
+        )
+    if isinstance(value, type) and issubclass(value, Dynamics):
+        return f"expected a dynamics such as {value.__name__}(...), not the class {value.__name__}"
+    return f"expected a dynamics such as CD(gamma=0.5, c=2.0); got {value!r}"

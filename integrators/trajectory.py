@@ -1,0 +1,162 @@
+"""The record of a run: saved times and states, energies, settings and status."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..dynamics import Dynamics, State
+from .field import Field
+
+Status = Literal["finished", "diverged", "underflow", "stopped", "interrupted"]
+
+
+@dataclass
+class Trajectory:
+    """Saved times and states of one or many runs; tensors on the CPU, coordinates last.
+
+    Attributes
+        times              [T]
+        states             by name; `run["x"]` is `[T, *batch, *shape]`, a variable with one
+                           number per system (KFAD's xi) `[T, *batch]`
+        energy             [T, *batch], the dynamics' Lyapunov energy (iKFAD: with + μ/2 |ξ|²)
+        mechanical_energy  [T, *batch], E = f − f* + ½|p|² (CADAM: H_C); decay rates are of this
+        settings           everything that made the run, as plain values; `minimum` is the f*
+                           that was subtracted, None if the landscape does not know it (then 0)
+        status             "finished"; "diverged" (overflow); "underflow" (no step is small
+                           enough); "stopped" (`stop_below` was reached); "interrupted" (Ctrl-C)
+        message            what happened, at which step and where
+        stopped_at         [*batch] index of the first step that could not be completed, −1 for
+                           runs that completed all; later saved states of such a run are NaN
+    """
+
+    times: Tensor
+    states: dict[str, Tensor]
+    energy: Tensor
+    mechanical_energy: Tensor
+    settings: dict[str, Any] = field(default_factory=dict)
+    status: Status = "finished"
+    message: str = ""
+    stopped_at: Tensor = field(default_factory=lambda: torch.tensor(-1))
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.states:
+            raise KeyError(f"no variable {name!r} in this run; it has {', '.join(self.states)}")
+        return self.states[name]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __repr__(self) -> str:
+        shape = "×".join(map(str, self.states["x"].shape[1:])) or "1"
+        label = f"{self.settings.get('dynamics', '?')} on {self.settings.get('landscape', '?')}"
+        return f"Trajectory({label}, {len(self)} times, x {shape}, {self.status})"
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything to an `.npz` file, atomically; returns its path."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            path = path.with_name(path.name + ".npz")
+        facts = {"settings": self.settings, "status": self.status, "message": self.message}
+        arrays = {f"state_{name}": value for name, value in self.states.items()}
+        arrays |= {name: getattr(self, name) for name in _ARRAYS}
+        blob: dict[str, Any] = {name: v.detach().numpy() for name, v in arrays.items()}
+        with _atomic(path) as handle:
+            np.savez_compressed(handle, facts=np.array(json.dumps(facts)), **blob)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Trajectory":
+        """Read a file that `save` wrote. Raises ValueError if it is not one."""
+        try:
+            with np.load(path, allow_pickle=False) as blob:
+                facts = json.loads(str(blob["facts"]))
+                arrays = {name: torch.from_numpy(blob[name]) for name in blob if name != "facts"}
+                return cls(
+                    states={k[6:]: v for k, v in arrays.items() if k.startswith("state_")},
+                    **{name: arrays[name] for name in _ARRAYS},
+                    **facts,
+                )
+        except (KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(f"{path} is not a trajectory saved by dashpot: {error}") from error
+
+
+_ARRAYS = ("times", "energy", "mechanical_energy", "stopped_at")
+
+
+class _atomic:  # noqa: N801  (used like a function)
+    """Write to a temporary file beside `path` and rename it when all went well."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Any:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.handle = tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False)
+        return self.handle
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self.handle.close()
+        if kind is None:
+            os.replace(self.handle.name, self.path)
+        else:
+            os.unlink(self.handle.name)
+
+
+def record(
+    dynamics: Dynamics,
+    landscape: Field,
+    times: Tensor,
+    states: Mapping[str, Tensor],
+    settings: Mapping[str, Any],
+    **outcome: Any,
+) -> Trajectory:
+    """Make a Trajectory from states `[T, *shape, *batch]` (coordinates before the batch)."""
+    rank = len(landscape.shape)
+    # energies treat time as one more batch axis, at the end
+    s = State({name: value.movedim(0, -1) for name, value in states.items()}, rank)
+    minimum = landscape.minimum
+    potential = landscape.f(s.x) - (minimum or 0.0)
+    return Trajectory(
+        times=times.cpu(),
+        states={
+            name: outside(value, rank if name not in dynamics.scalars else 0, 1).cpu()
+            for name, value in states.items()
+        },
+        energy=dynamics.energy(s, potential).movedim(-1, 0).cpu(),
+        mechanical_energy=dynamics.mechanical_energy(s, potential).movedim(-1, 0).cpu(),
+        settings={
+            "dynamics": dynamics.name,
+            "hyperparameters": {k: plain(v) for k, v in dynamics.hyperparameters.items()},
+            "landscape": landscape.name,
+            "minimum": minimum,
+            **settings,
+        },
+        **outcome,
+    )
+
+
+def inside(x: Tensor, rank: int) -> Tensor:
+    """Coordinates last to coordinates first, each coordinate contiguous."""
+    batch = x.ndim - rank
+    return x.movedim(tuple(range(batch, x.ndim)), tuple(range(rank))).contiguous()
+
+
+def outside(x: Tensor, rank: int, first: int = 0) -> Tensor:
+    """Coordinates first (after `first` leading axes) to coordinates last."""
+    axes = tuple(range(first, first + rank))
+    return x.movedim(axes, tuple(range(x.ndim - rank, x.ndim))).contiguous()
+
+
+def plain(value: Any) -> Any:
+    """A hyperparameter as something json can hold."""
+    return value.tolist() if isinstance(value, Tensor | np.ndarray | np.generic) else value
