@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
 from .field import Field

@@ -11,7 +11,7 @@ import torch
 import torchdiffeq
 from scipy.integrate import DOP853, LSODA, Radau
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
 from .field import Field

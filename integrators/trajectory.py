@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from ..dynamics import Dynamics, State
 from .field import Field
+from .files import atomic
 
 Status = Literal["finished", "diverged", "underflow", "stopped", "interrupted"]
 
@@ -68,7 +68,7 @@ class Trajectory:
         arrays = {f"state_{name}": value for name, value in self.states.items()}
         arrays |= {name: getattr(self, name) for name in _ARRAYS}
         blob: dict[str, Any] = {name: v.detach().numpy() for name, v in arrays.items()}
-        with _atomic(path) as handle:
+        with atomic(path) as handle:
             np.savez_compressed(handle, facts=np.array(json.dumps(facts)), **blob)
         return path
 
@@ -91,25 +91,6 @@ class Trajectory:
 
 
 _ARRAYS = ("times", "energy", "mechanical_energy", "stopped_at")
-
-
-class _atomic:  # noqa: N801  (used like a function)
-    """Write to a temporary file beside `path` and rename it when all went well."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Any:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.handle = tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False)
-        return self.handle
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        self.handle.close()
-        if kind is None:
-            os.replace(self.handle.name, self.path)
-        else:
-            os.unlink(self.handle.name)
 
 
 def record(

@@ -1,0 +1,157 @@
+"""The figures of the report, drawn from the saved runs, each with what to see in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ...integrators import Trajectory
+from ..order import ConvergenceOrder
+from ..plots import plot_energy, plot_orders, plot_path, plot_phase, plot_training
+from ..training import TrainingRun
+from .decay import DYNAMICS, LANDSCAPES, Case
+
+STYLE = {
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "0.92",
+    "legend.fontsize": 8.5,
+    "svg.hashsalt": "dashpot",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: its file stem, section of the report, title and caption."""
+
+    stem: str
+    section: str
+    title: str
+    caption: str
+    figure: Figure
+
+
+def draw(
+    runs: Path,
+    decay: Sequence[dict[str, Any]],
+    orders: Sequence[ConvergenceOrder],
+    training: Sequence[TrainingRun],
+) -> Iterator[Picture]:
+    """The figures for whatever is finished; each is closed after it was used."""
+    pieces: list[Callable[[], Picture | None]] = [
+        *(lambda name=name: _decay(runs, decay, name) for name in LANDSCAPES),
+        lambda: _portrait(runs, decay),
+        lambda: _orders(orders),
+        lambda: _training(training),
+    ]
+    for piece in pieces:
+        with mpl.rc_context(STYLE):
+            picture = piece()
+        if picture is not None:
+            yield picture
+            plt.close(picture.figure)
+
+
+def _load(
+    runs: Path, rows: Sequence[dict[str, Any]], landscape: str, friction: bool, tail: str = ""
+) -> dict[str, Trajectory]:
+    chosen = {
+        row["dynamics"]: Case(row["dynamics"], landscape, row["gamma"], 0, 0, 0)
+        for row in rows
+        if row["landscape"] == landscape and bool(row["gamma"]) == friction
+    }
+    return {
+        name: Trajectory.load(runs / f"{chosen[name].stem}{tail}.npz")
+        for name in DYNAMICS
+        if name in chosen
+    }
+
+
+def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Picture | None:
+    damped = _load(runs, rows, landscape, True)
+    undamped = _load(runs, rows, landscape, False)
+    if not damped and not undamped:
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.0), layout="constrained")
+    if damped:
+        plot_energy(damped, references=_load(runs, rows, landscape, True, "_reference"), ax=left)
+        left.set_ylim(bottom=1e-16)
+    gamma = max((row["gamma"] for row in rows if row["landscape"] == landscape), default=0.0)
+    left.set_title(f"γ = {gamma:g}")
+    if undamped:
+        references = _load(runs, rows, landscape, False, "_reference")
+        plot_energy(undamped, references=references, view="inverse", ax=right)
+    right.set_title("γ = 0")
+    return Picture(
+        f"decay_{landscape.replace(' ', '_')}",
+        "decay",
+        f"Energy decay: {landscape}",
+        "Left, with linear friction: the logarithm of the energy falls along a straight line, so "
+        "the decay is exponential, and the nonlinear dynamics end with the slope of LDHD. Right, "
+        "without: 1/E grows along a straight line for CD, KFAD and IKFAD (algebraic decay, "
+        "E ~ 1/(κt)), while LDHD keeps its energy and CADAM ends on a limit cycle. Dotted: "
+        "adaptive reference solution of the same ODE, over the time it was computed.",
+        figure,
+    )
+
+
+def _portrait(runs: Path, rows: Sequence[dict[str, Any]]) -> Picture | None:
+    wells = _load(runs, rows, "double well", True)
+    paths = _load(runs, rows, "rosenbrock", True)
+    if not wells and not paths:
+        return None
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
+    if wells:
+        plot_phase({k: v for k, v in wells.items() if k in ("LDHD", "CD", "IKFAD")}, ax=left)
+        left.set_title("double well, phase portrait")
+    if paths:
+        shown = {k: v for k, v in paths.items() if k in ("LDHD", "CD", "CADAM")}
+        plot_path(shown, LANDSCAPES["rosenbrock"](), ax=right)
+        right.set_title("Rosenbrock, path over contours")
+    return Picture(
+        "portraits",
+        "decay",
+        "Where they go",
+        "Left: momentum against position in the double well, from the dot; cubic and adaptive "
+        "friction brake the fast passages, so the orbit falls into a well sooner than LDHD's. "
+        "Right: paths over the contours of Rosenbrock's valley, from the dot to the star.",
+        figure,
+    )
+
+
+def _orders(orders: Sequence[ConvergenceOrder]) -> Picture | None:
+    if not orders:
+        return None
+    figure, ax = plt.subplots(figsize=(9.0, 4.6), layout="constrained")
+    plot_orders(orders, ax=ax)
+    return Picture(
+        "orders",
+        "order",
+        "Order of the words",
+        "Error at t = 1 against the step size on a coupled quartic landscape, measured slope in "
+        "brackets. Words that read the same backwards are of order 2 and fall along the steeper "
+        "guide; the others are of order 1.",
+        figure,
+    )
+
+
+def _training(training: Sequence[TrainingRun]) -> Picture | None:
+    if not training:
+        return None
+    figure, ax = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
+    plot_training(training, ax=ax)
+    return Picture(
+        "training",
+        "training",
+        "A network on handwritten digits",
+        "Training loss of a 64–64–10 network on scikit-learn's handwritten digits: the median "
+        "over seeds, and the range as a band. Hyperparameters were chosen on a validation split "
+        "with equal trials for every optimizer; a lower training loss is not a better test score.",
+        figure,
+    )

@@ -1,0 +1,115 @@
+"""The report: a self-contained page, figures as files, and a short table for the terminal."""
+
+import base64
+import io
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ...integrators.files import atomic
+from ..order import ConvergenceOrder
+from ..training import TrainingRun
+from .figures import draw
+
+
+def write_report(
+    out: Path,
+    results: dict[str, Any],
+    orders: Sequence[ConvergenceOrder],
+    training: Sequence[TrainingRun],
+) -> Path:
+    """Draw the figures into `out` (PNG and SVG) and write `index.html` with them inside."""
+    mpl.use("Agg")
+    pictures = []
+    for picture in draw(out / "runs", results["decay"], orders, training):
+        picture.figure.savefig(out / f"{picture.stem}.svg", metadata={"Date": None})
+        buffer = io.BytesIO()
+        picture.figure.savefig(buffer, format="png", dpi=150)
+        (out / f"{picture.stem}.png").write_bytes(buffer.getvalue())
+        data = base64.b64encode(buffer.getvalue()).decode()
+        pictures.append({**picture.__dict__, "data": f"data:image/png;base64,{data}"})
+    environment = Environment(
+        loader=PackageLoader("dashpot.analysis.study", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["number"] = number
+    page = environment.get_template("report.html").render(
+        pictures=pictures, results=results, training=training_summary(results["training"])
+    )
+    with atomic(out / "index.html", "w") as handle:
+        handle.write(page)
+    return out / "index.html"
+
+
+def training_summary(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and standard deviation over seeds, best test accuracy first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["optimizer"], []).append(row)
+    summary = []
+    for name, members in groups.items():
+        scores = [100 * (row["test_accuracy"] or 0.0) for row in members]
+        summary.append(
+            {
+                "optimizer": name,
+                "seeds": len(members),
+                "accuracy": statistics.fmean(scores),
+                "spread": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                "loss": statistics.fmean(row["train_loss"] for row in members),
+                "seconds": statistics.fmean(row["seconds"] for row in members),
+                "hyperparameters": members[0]["hyperparameters"],
+            }
+        )
+    return sorted(summary, key=lambda row: -row["accuracy"])
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number for a table; a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def terminal_tables(results: dict[str, Any]) -> str:
+    """The results as short aligned tables."""
+    blocks = []
+    if results["decay"]:
+        header = ("landscape", "dynamics", "γ", "decay", "rate", "[low, high]", "theory", "proved")
+        rows = [
+            (
+                row["landscape"], row["dynamics"], number(row["gamma"]), row["model"],
+                number(row["rate"]), f"[{number(row['rate_low'])}, {number(row['rate_high'])}]"
+                if row["rate"] is not None else "–",
+                number(row["predicted"]), number(row["bound"]),
+            )
+            for row in results["decay"]
+        ]  # fmt: skip
+        blocks.append(_table(header, rows))
+    if results["order"]:
+        rows = [
+            (row["dynamics"], row["word"], str(row["order"]), f"{row['slope']:.3f}")
+            for row in results["order"]
+        ]
+        blocks.append(_table(("dynamics", "word", "order", "measured slope"), rows))
+    if results["training"]:
+        rows = [
+            (
+                row["optimizer"], f"{row['accuracy']:.2f} ± {row['spread']:.2f} %",
+                number(row["loss"], 3), f"{row['seconds']:.1f} s", str(row["seeds"]),
+            )
+            for row in training_summary(results["training"])
+        ]  # fmt: skip
+        header = ("optimizer", "test accuracy", "training loss", "time", "seeds")
+        blocks.append(_table(header, rows))
+    return "\n\n".join(blocks)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    texts = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines]
+    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
+    return "\n".join(text.rstrip() for text in (texts[0], rule, *texts[1:]))
