@@ -56,7 +56,7 @@ def _parse(arguments: Sequence[str]) -> Study:
             return tyro.extras.subcommand_cli_from_dict(
                 {"study": Study},
                 prog="dashpot",
-                description="Optimizers as damped mechanical systems: simulate, check, plot, train.",
+                description="Optimizers as damped mechanical systems, simulated and checked.",
                 args=list(arguments),
             )
     except SystemExit as stop:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 
 from ..integrators import Trajectory
 from ..landscapes import Landscape
@@ -140,7 +140,10 @@ def plot_orders(
         ax.loglog(one.steps, one.errors, style, color=shade, ms=4, lw=1.1, label=label)
     for order in sorted({max(1, round(one.slope)) for one in series}):
         _guide(ax, [one for one in series if round(one.slope) == order], order)
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    steps = sorted({h for one in series for h in one.steps})
+    if len(steps) <= 8:
+        ax.set_xticks(steps, [f"{h:.3g}" for h in steps])
+        ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("step size h")
     ax.set_ylabel("error at the final time")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -84,7 +84,11 @@ def _undamped(
     if isinstance(dynamics, KFAD) and not isinstance(dynamics, IKFAD):
         a, mu = v["alpha"], v["mu"]
         kappa = (1 / a + a / (2 * float((a * a + 4 * modes).sum()))) / mu
-        return Prediction("algebraic", kappa, "κ = (1/α + α/(2 Σ(α² + 4k_i)))/μ")
+        law = "κ = (1/α + α/(2 Σ(α² + 4k_i)))/μ"
+        shares = a * a + 4 * modes
+        if float(shares[-1] / shares[0]) > 100:  # the share of mode i moves at the rate E/(α²+4k_i)
+            law += ", once the modes share the energy as E_i ∝ α² + 4k_i: later than any run here"
+        return Prediction("algebraic", kappa, law)
     if not _is_diagonal(hessian):
         return Prediction(
             "algebraic", math.nan, "E ~ 1/t; no constant is known for modes that mix coordinates"

@@ -63,6 +63,8 @@ class WordOptimizer(torch.optim.Optimizer):
         if not isinstance(dynamics, Dynamics):
             raise TypeError(_not_a_dynamics(dynamics))
         text = Word(dynamics.word if word is None else word)
+        if "W" not in text.letters:
+            Word(text, dynamics)  # complains about the word as it was written
         if "W" not in dynamics.parts:
             dynamics = dynamics.with_part(WeightDecay(weight_decay))
             if "W" not in text.letters:
