@@ -199,13 +199,21 @@ def _fit_windows(t: Array, log_energy: Array, bias: float) -> list[_Fit]:
     bias: what a floor F below the curve may add to log E = log(e^(-γt) + F) at its end.
     """
     period = find_period(t, log_energy)
-    slowest = np.fmax(period, undulation(smooth(t, log_energy, period)))
+    curve = smooth(t, log_energy, period)
+    slowest = np.fmax(period, undulation(curve))
     length = float(t[-1] - t[0])
     if length < _PERIODS * slowest:
         window = (float(t[0]), float(t[-1]))
+        late = curve.log_energy[len(curve.log_energy) // 2 :]
+        low, high = math.exp(float(late.min())), math.exp(float(late.max()))
         text = (
             f"too short: fewer than {_PERIODS:g} periods, of about {slowest:.3g}, to average over"
         )
+        if high < 2.0 * low:
+            text = (
+                f"no decay: over the second half the energy stays between {low:.3g} and {high:.3g} "
+                "(conserved, a plateau or a limit cycle)"
+            )
         return [_no_fit(text, window)]
     fits: list[_Fit] = []
     for fraction in _FRACTIONS:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +58,17 @@ class Trajectory:
         shape = "×".join(map(str, self.states["x"].shape[1:])) or "1"
         label = f"{self.settings.get('dynamics', '?')} on {self.settings.get('landscape', '?')}"
         return f"Trajectory({label}, {len(self)} times, x {shape}, {self.status})"
+
+    def thinned(self, at_most: int) -> "Trajectory":
+        """The same run with every n-th saved time, so that about `at_most` remain."""
+        every = max(1, len(self) // at_most)
+        return replace(
+            self,
+            times=self.times[::every],
+            states={name: value[::every] for name, value in self.states.items()},
+            energy=self.energy[::every],
+            mechanical_energy=self.mechanical_energy[::every],
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything to an `.npz` file, atomically; returns its path."""

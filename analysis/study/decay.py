@@ -31,7 +31,8 @@ DYNAMICS: dict[str, Callable[..., Dynamics]] = {
 class Scale:
     """How a landscape is studied: linear friction, times, steps and hyperparameters that suit it.
 
-    until     final time; `long` for what decays algebraically, which takes longer to show
+    until     final time of the runs with friction
+    long      final time of those without that decay like 1/t, which takes longer to show
     step      step size h of the words; `fine` for CADAM, whose drift stiffens, and for LDHD at
               γ = 0, whose energy a coarse step does not keep
     compared  up to which time a reference solution is computed
@@ -59,12 +60,14 @@ _SOFT = _values(1.0, 0.01, 100.0, {"alpha": 0.1, "c": 1.0, "eps": 0.1})
 
 SCALES = {
     "quadratic": Scale(0.3, 100.0, 2000.0, 0.05, 0.01, 100.0, _SMALL_EPS),
-    "rosenbrock": Scale(0.2, 150.0, 1000.0, 0.01, 0.0025, 40.0, _UNIT_EPS),
+    "rosenbrock": Scale(0.2, 200.0, 1000.0, 0.01, 0.004, 40.0, _UNIT_EPS),
     "double well": Scale(0.3, 100.0, 1500.0, 0.05, 0.01, 100.0, _SMALL_EPS),
     "breast cancer": Scale(0.05, 500.0, 4000.0, 0.2, 0.1, 300.0, _SOFT),
 }
-SAVED = 4000  # states kept of a run, about
-QUICK = 0.3  # quick runs that decay algebraically last this fraction of the time
+SAVED = 4000  # states of a run that the fit sees, about
+KEPT = 1000  # and those that are written to disk
+STILL = 0.25  # runs that do not decay at all last this fraction of the long time
+QUICK = 0.3  # and in a quick study, all runs without friction this fraction
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def cases(quick: bool) -> list[Case]:
             for gamma in (scale.gamma, 0.0):
                 slow = gamma == 0 and name not in ("LDHD", "CADAM")
                 fine = name == "CADAM" or (name == "LDHD" and gamma == 0)
-                until = scale.long * (QUICK if quick else 1.0) if slow else scale.until
+                until = scale.until if gamma else scale.long * (1.0 if slow else STILL)
+                until *= QUICK if quick and not gamma else 1.0
                 compared = min(scale.compared * (0.25 if quick else 1.0), until)
                 step = scale.fine if fine else scale.step
                 found.append(Case(name, landscape, gamma, step, until, compared))
@@ -106,7 +110,7 @@ def cases(quick: bool) -> list[Case]:
 def run_case(case: Case, folder: str, device: str) -> dict[str, Any]:
     """Simulate, solve the reference, fit, and compare with theory; one row of results.json.
 
-    Both runs are saved under `folder`.
+    Both runs are saved under `folder`, thinned.
     """
     dynamics, landscape = case.build()
     steps = round(case.until / case.step)
@@ -118,7 +122,7 @@ def run_case(case: Case, folder: str, device: str) -> dict[str, Any]:
     reference = solve(
         dynamics, landscape, until=case.compared, rtol=1e-8, atol=1e-11, stop_below=stop
     )
-    run.save(Path(folder) / f"{case.stem}.npz")
+    run.thinned(KEPT).save(Path(folder) / f"{case.stem}.npz")
     reference.save(Path(folder) / f"{case.stem}_reference.npz")
     fit = decay_rate(run)
     final = run["x"][-1]

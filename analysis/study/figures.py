@@ -26,6 +26,12 @@ STYLE = {
 }
 
 
+NOTES = {
+    "double well": " In one dimension KFAD and IKFAD are the same.",
+    "rosenbrock": " The two modes at the minimum have curvatures 0.4 and 1002.",
+}
+
+
 @dataclass(frozen=True)
 class Picture:
     """A drawn figure: its file stem, section of the report, title and caption."""
@@ -95,8 +101,9 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Pictur
         "Left, with linear friction: the logarithm of the energy falls along a straight line, so "
         "the decay is exponential, and the nonlinear dynamics end with the slope of LDHD. Right, "
         "without: 1/E grows along a straight line for CD, KFAD and IKFAD (algebraic decay, "
-        "E ~ 1/(κt)), while LDHD keeps its energy and CADAM ends on a limit cycle. Dotted: "
-        "adaptive reference solution of the same ODE, over the time it was computed.",
+        "E ~ 1/(κt)), while LDHD keeps its energy and CADAM does not reach the minimum: both stay "
+        "near the axis. Bands are oscillations. Dotted: adaptive reference solution of the same "
+        "ODE, over the time it was computed." + NOTES.get(landscape, ""),
         figure,
     )
 
