@@ -209,7 +209,7 @@ def _fit_windows(t: Array, log_energy: Array, bias: float) -> list[_Fit]:
         text = (
             f"too short: fewer than {_PERIODS:g} periods, of about {slowest:.3g}, to average over"
         )
-        if high < 2.0 * low:
+        if high < 1.05 * low:
             text = (
                 f"no decay: over the second half the energy stays between {low:.3g} and {high:.3g} "
                 "(conserved, a plateau or a limit cycle)"

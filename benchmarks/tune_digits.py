@@ -42,6 +42,13 @@ from dashpot.integrators.files import atomic
 HERE = Path(__file__).resolve().parent
 STUDY_SEEDS = range(5)
 LEAST_CAPPED = 0.01
+HISTORY = (
+    "Epochs, ranges and the number of trials and seeds were settled on another split of the data, "
+    "that of seed 0. Its test samples were read twice: after a first search with 30 epochs CD "
+    "stood 1.2 points below the better of SGD and Adam, its training unfinished, and epochs and "
+    "seeds were raised for all six alike. With everything fixed, the search was then done anew on "
+    "the split used here, whose test samples were read once."
+)
 Record = dict[str, Any]
 
 
@@ -238,7 +245,7 @@ def write_chosen(
     found = {
         "command": search.command,
         "network": "landscapes.classifier(), 64-64-10, tanh, cross-entropy",
-        "data": "landscapes.digits(), 1000 training and 350 validation samples",
+        "data": "landscapes.digits(seed=1), 1000 training and 350 validation samples",
         "epochs": EPOCHS,
         "batch_size": BATCH_SIZE,
         "trials": search.trials,
@@ -286,10 +293,12 @@ def table(
     if tests:
         lines += [
             "",
-            f"Test split, read once: mean ± standard deviation over the seeds 0 to "
+            f"Test split: mean ± standard deviation in points over the seeds 0 to "
             f"{STUDY_SEEDS[-1]}, at the settings above. Seconds are of one run on one core.",
             "",
             *markdown(test_rows(tests)),
+            "",
+            HISTORY,
         ]
     return "\n".join(lines) + "\n"
 

@@ -1,9 +1,9 @@
 """Letter A: positions move with the momentum. Letter T: time itself."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from .elements import Scalar, phi1, sqrt
+from .elements import TINY, Scalar, maximum, phi1, sqrt
 from .part import NonNegative, Part, Positive
 from .state import State
 
@@ -34,25 +34,27 @@ class PreconditionedDrift(Part):
     """
 
     letter = "A"
-    reads = ("p", "zeta")
+    reads: ClassVar[tuple[str, ...]] = ("p", "zeta")
     writes = ("x",)
     eps: NonNegative
 
-    def velocity(self, s: State) -> Any:
-        return s.p / (sqrt(s.zeta) + self.eps)
+    def metric(self, s: State) -> Any:
+        """The divisor √ζ + ε, the mass of each coordinate."""
+        return sqrt(s.zeta) + self.eps
 
     def rate(self, s: State) -> dict[str, Any]:
-        return {"x": self.velocity(s)}
+        return {"x": s.p / self.metric(s)}
 
     def flow(self, s: State, h: Scalar) -> None:
-        s.x = s.x + h * self.velocity(s)
+        s.x = s.x + h * (s.p / self.metric(s))
 
     def energy(self, s: State) -> Any:
-        return 0.5 * s.total(s.p * self.velocity(s))
+        # at rest with ζ = ε = 0 the energy is 0, not 0/0
+        return 0.5 * s.total(s.p * s.p / maximum(self.metric(s), TINY))
 
 
 @dataclass(frozen=True)
-class BiasCorrectedDrift(Part):
+class BiasCorrectedDrift(PreconditionedDrift):
     """x' = (s₂/s₁) p / (√ζ + ε s₂), s₁ = 1 − e^{−γt}, s₂ = √(1 − e^{−αt}).
 
     The drift of torch's Adam: both moments are divided by the weight their averages have
@@ -60,26 +62,14 @@ class BiasCorrectedDrift(Part):
     the first drift; the speed grows like 1/√t as t → 0.
     """
 
-    letter = "A"
-    reads = ("p", "zeta", "t")
-    writes = ("x",)
-    eps: NonNegative
+    reads: ClassVar[tuple[str, ...]] = ("p", "zeta", "t")
     gamma: Positive
     alpha: Positive
 
-    def velocity(self, s: State) -> Any:
+    def metric(self, s: State) -> Any:
         s1 = self.gamma * s.t * phi1(-self.gamma * s.t)
         s2 = sqrt(self.alpha * s.t * phi1(-self.alpha * s.t))
-        return s2 / s1 * s.p / (sqrt(s.zeta) + self.eps * s2)
-
-    def rate(self, s: State) -> dict[str, Any]:
-        return {"x": self.velocity(s)}
-
-    def flow(self, s: State, h: Scalar) -> None:
-        s.x = s.x + h * self.velocity(s)
-
-    def energy(self, s: State) -> Any:
-        return 0.5 * s.total(s.p * self.velocity(s))
+        return s1 / maximum(s2, TINY) * (sqrt(s.zeta) + self.eps * s2)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,12 @@ class Dynamics:
         self.scalars: tuple[str, ...] = _unique(
             v for part in self.parts.values() for v in part.scalars
         )
+        unknown = [a for a in word or "" if a.isupper() and a not in self.letters]
+        if unknown:
+            raise ValueError(
+                f"{self.name}: the default word {word!r} has the letter {unknown[0]!r}, but the "
+                f"parts have {', '.join(self.letters)}"
+            )
         self.word = word or getattr(type(self), "word", "") or _cautious_word(self.parts)
 
     @property

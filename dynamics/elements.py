@@ -19,6 +19,9 @@ Scalar = float | Tensor | np.ndarray
 Value = Any
 """Anything an element function takes: float, numpy array, tensor, list of tensors, symbol."""
 
+TINY = 1e-30
+"""Stands in for 0 as a divisor, so that 0/0 is 0; a normal number in single precision too."""
+
 _SERIES_RADIUS = 1e-2  # below it the Taylor series of phi1 is exact to 3e-16, and so is its slope
 
 
@@ -75,7 +78,10 @@ def phi1(z: Value) -> Value:
     if isinstance(z, float | int):
         if math.fabs(z) < _SERIES_RADIUS:
             return _phi1_series(z)
-        return math.expm1(z) / z if z < 700 else math.inf
+        try:
+            return math.expm1(z) / z
+        except OverflowError:
+            return math.inf
     if isinstance(z, np.ndarray | np.generic):
         near = np.abs(z) < _SERIES_RADIUS
         away = np.where(near, 1.0, z)
@@ -91,7 +97,8 @@ def soft_cap(a: Value, p: Value) -> Value:
     """p / √(1 + a p²), element by element: |result| <= 1/√a for a > 0.
 
     Written with m = max(1, |p|) as (p/m) / √(m⁻² + a (p/m)²): p² never overflows, the derivative
-    at a = 0 exists, and a < 0 (backward time) is right while 1 + a p² > 0 and NaN beyond.
+    at a = 0 exists, and a < 0 (backward time) is right while 1 + a p² > 0 and NaN beyond. (At
+    a = 0 exactly it returns p while p² is finite.)
     """
     m = maximum(abs(p), 1.0)
     q = p / m

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..dynamics import Dynamics, Part, State, WeightDecay
 from .bundle import Bundle, is_zero, step_sizes
 from .step import apply
-from .word import Substep, Word
+from .word import Substep, Word, count_gradients
 
 MomentumInit = Literal["zero", "gradient"]
 
@@ -65,16 +65,22 @@ class WordOptimizer(torch.optim.Optimizer):
         text = Word(dynamics.word if word is None else word)
         if "W" not in text.letters:
             Word(text, dynamics)  # complains about the word as it was written
-        if "W" not in dynamics.parts:
+        if "W" in dynamics.parts:
+            if weight_decay:
+                raise ValueError(
+                    f"{dynamics.name} has a part W of its own, {dynamics.parts['W']}; give "
+                    f"weight_decay there, not as an argument (got {weight_decay})"
+                )
+            weight_decay = dynamics.hyperparameters.get("weight_decay", 0.0)
+        else:
             dynamics = dynamics.with_part(WeightDecay(weight_decay))
             if "W" not in text.letters:
                 text = _insert_decay(text, dynamics)
-        self.dynamics = dynamics
-        self.word = Word(text, dynamics)
-        self.needs_closure = self.word.gradients_per_step > 1
-        substeps = self.word.substeps
-        cut = len(substeps) if self.needs_closure else first_gradient_cut(substeps)
-        self.opening, self.closing = substeps[:cut], substeps[cut:]
+        if momentum_init == "gradient" and "p" not in dynamics.variables:
+            raise ValueError(
+                f"momentum_init='gradient' needs a momentum p; {dynamics.name} has none"
+            )
+        self._plan(dynamics, text.text)
         defaults = {
             "lr": lr,
             **dynamics.hyperparameters,
@@ -83,6 +89,24 @@ class WordOptimizer(torch.optim.Optimizer):
             "maximize": maximize,
         }
         super().__init__(params, defaults)
+
+    def _plan(self, dynamics: Dynamics, word: str) -> None:
+        self.dynamics = dynamics
+        self.word = Word(word, dynamics)
+        substeps = self.word.substeps
+        cut = gradient_cut(substeps)
+        self.opening, self.closing = substeps[:cut], substeps[cut:]
+        self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {**state, "plan": (self.dynamics, self.word.text)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        plan = state.pop("plan", None)  # load_state_dict comes here too, without one
+        super().__setstate__(state)
+        if plan is not None:
+            self._plan(*plan)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group after checking its step size and hyperparameters (ValueError)."""
@@ -105,57 +129,44 @@ class WordOptimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of size lr. With a closure, it is called for the gradient and returned."""
-        if self.needs_closure:
-            return self._step_with_closure(closure)
+        if closure is None and self.gradients > 1:
+            raise RuntimeError(
+                f"the word {_text(self.word.substeps, self.param_groups)} takes {self.gradients} "
+                "gradients a step; call step(closure) with a closure that clears the gradients, "
+                "computes the loss, calls backward() and returns the loss"
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            bundle = self._gather(group)
-            if bundle is None or float(group["lr"]) == 0:
-                continue
-            s, params = bundle
-            h = float(group["lr"])
-            dynamics = self.dynamics.bind(group)
-            if self.closing:
-                last = step_sizes([self.state[p].get("h", 0.0) for p in params], params)
-                if not is_zero(last):
-                    apply(_pieces(self.closing, dynamics, last), s, _no_gradient)
-            apply(_pieces(self.opening, dynamics, h), s, _no_gradient)
-            self._scatter(s, group, params, h)
-        return loss
+        active = [self._gather(group) for group in self.param_groups]
+        active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
 
-    def _step_with_closure(self, closure: Callable[[], Any] | None) -> Any:
-        if closure is None:
-            raise RuntimeError(
-                f"the word {self.word.text} takes {self.word.gradients_per_step} gradients a "
-                "step; call step(closure) with a closure that clears the gradients, computes "
-                "the loss, calls backward() and returns the loss"
-            )
-        with torch.enable_grad():
-            loss = closure()
-        active = []
-        for group in self.param_groups:
-            bundle = self._gather(group)
-            if bundle is not None and float(group["lr"]) != 0:
-                active.append((group, *bundle, self.dynamics.bind(group)))
-
-        def evaluate(_: Any) -> None:
-            for _group, s, params, _dynamics in active:
-                _write(params, s.x)
+        def evaluate(_: Any) -> Any:
+            """The gradient at a point inside the step, where all groups have arrived by now."""
+            assert closure is not None
+            for one in active:
+                _write(one.params, one.state.x)
             with torch.enable_grad():
                 closure()
-            for group, s, params, _dynamics in active:
-                s.g = self._gradients(group, params)
+            for one in active:
+                one.state.g = self._gradients(one.group, one.params)
 
-        for substep in self.opening:
-            if substep.reads_gradient and any(s.g is None for _, s, _, _ in active):
-                evaluate(None)
-            for group, s, _params, dynamics in active:
-                apply(_pieces([substep], dynamics, float(group["lr"])), s, _no_gradient)
-        for group, s, params, _dynamics in active:
-            self._scatter(s, group, params, float(group["lr"]))
+        for place, substep in enumerate((*self.closing, *self.opening)):
+            closing = place < len(self.closing)
+            for one in active:
+                h = one.last if closing else float(one.group["lr"])
+                if _is_idle(one.dynamics.letters[substep.part.letter]) or is_zero(h):
+                    continue
+                if substep.reads_gradient and one.state.g is None:
+                    evaluate(None)
+                part = one.dynamics.letters[substep.part.letter]
+                apply([(part, h * float(substep.fraction))], one.state, evaluate)
+            if place + 1 == len(self.closing):
+                for one in active:
+                    one.share_friction()
+        for one in active:
+            self._scatter(one)
         return loss
 
     def _gradients(self, group: Mapping[str, Any], params: Sequence[Tensor]) -> Bundle:
@@ -168,8 +179,8 @@ class WordOptimizer(torch.optim.Optimizer):
         bundle = Bundle(grads)
         return -bundle if group["maximize"] else bundle
 
-    def _gather(self, group: dict[str, Any]) -> tuple[State, list[Tensor]] | None:
-        """The state of a group's parameters that have gradients, made where it is new."""
+    def _gather(self, group: dict[str, Any]) -> "_Active | None":
+        """The parameters of a group that have gradients, with their state, made where it is new."""
         params = [p for p in group["params"] if p.grad is not None]
         if not params:
             return None
@@ -181,15 +192,14 @@ class WordOptimizer(torch.optim.Optimizer):
                     "Make the layer with sparse=False"
                 )
         gradients = self._gradients(group, params)
+        names = self.dynamics.variables[1:]
         for param, grad in zip(params, gradients.tensors, strict=True):
-            if "p" not in self.state[param]:
+            if not self.state[param].keys() >= set(names):
                 self._start(param, grad, group)
-        variables = {
-            name: Bundle([self.state[param][name] for param in params])
-            for name in self.dynamics.variables
-            if name != "x"
-        }
-        return State({"x": Bundle(params), **variables, "g": gradients}), params
+        variables = {name: Bundle([self.state[param][name] for param in params]) for name in names}
+        state = State({"x": Bundle(params), **variables, "g": gradients})
+        sizes = [self.state[param].get("h", 0.0) for param in params]
+        return _Active(group, params, state, self.dynamics.bind(group), sizes)
 
     def _start(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
@@ -210,19 +220,20 @@ class WordOptimizer(torch.optim.Optimizer):
                 return self.state[other][name].to(param.device, copy=True)
         return torch.zeros((), dtype=torch.float64, device=param.device)
 
-    def _scatter(self, s: State, group: dict[str, Any], params: Sequence[Tensor], h: float) -> None:
-        _write(params, s.x)
+    def _scatter(self, one: "_Active") -> None:
+        _write(one.params, one.state.x)
         for name in self.dynamics.variables[1:]:
-            for param, value in zip(params, getattr(s, name).tensors, strict=True):
+            values = getattr(one.state, name).tensors
+            for param, value in zip(one.params, values, strict=True):
                 self.state[param][name] = value
-            if name in self.dynamics.scalars and name != "t":
-                shared = getattr(s, name).tensors[0]
-                for param in group["params"]:
-                    if name in self.state.get(param, {}):
-                        self.state[param][name] = shared.to(param.device, copy=True)
+        for name in one.shared:
+            for param in one.group["params"]:  # those without a gradient keep the same friction
+                if name in self.state.get(param, {}):
+                    value = getattr(one.state, name).tensors[0]
+                    self.state[param][name] = value.to(param.device, copy=True)
         if self.closing:
-            for param in params:
-                self.state[param]["h"] = h
+            for param in one.params:
+                self.state[param]["h"] = float(one.group["lr"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but state keeps the precision it was saved with (float32 at least)."""
@@ -236,18 +247,38 @@ class WordOptimizer(torch.optim.Optimizer):
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
 
     def __repr__(self) -> str:
-        decays = any(group["weight_decay"] for group in self.param_groups)
-        opening, closing = (
-            "".join(u.part.letter for u in piece if decays or not isinstance(u.part, WeightDecay))
-            for piece in (self.opening, self.closing)
-        )
-        if self.needs_closure:
-            runs = f"{self.word.gradients_per_step} gradients a step, from a closure"
-        elif closing:
+        opening = _text(self.opening, self.param_groups)
+        runs = f"a call runs {opening}"
+        if self.closing:
+            closing = _text(self.closing, self.param_groups)
             runs = f"a call runs {closing} | {opening}, the first call {opening}"
-        else:
-            runs = f"a call runs {opening}"
+        if self.gradients > 1:
+            runs += f", with {self.gradients} gradients from a closure"
         return f"{super().__repr__()}\nof {self.dynamics.name}: {runs}"
+
+
+class _Active:
+    """What a step moves of one group: its parameters with gradients, and their state."""
+
+    def __init__(
+        self,
+        group: dict[str, Any],
+        params: list[Tensor],
+        state: State,
+        dynamics: Dynamics,
+        sizes: list[float],
+    ) -> None:
+        self.group, self.params, self.state, self.dynamics = group, params, state, dynamics
+        self.last = step_sizes(sizes, params)  # last step size, 0 where the parameter is new
+        self._leader = max(range(len(params)), key=lambda i: sizes[i] != 0)
+        self.shared = [name for name in dynamics.scalars if name != "t"]
+
+    def share_friction(self) -> None:
+        """After the closing piece, a new parameter takes the friction of the others."""
+        for name in self.shared:
+            copies = getattr(self.state, name).tensors
+            leader = copies[self._leader]
+            setattr(self.state, name, Bundle([leader.to(t.device) for t in copies]))
 
 
 def optimizer(
@@ -275,34 +306,24 @@ def optimizer(
     )
 
 
-def first_gradient_cut(substeps: Sequence[Substep]) -> int:
-    """Where to cut a word with one gradient per step into opening and closing piece.
+def gradient_cut(substeps: Sequence[Substep]) -> int:
+    """Where to cut a word into opening and closing piece.
 
-    In closing + opening every letter that reads the gradient must come before any letter that
-    moves x; the opening piece is as long as that allows.
+    A step of the optimizer starts where the gradient is known and runs closing + opening, so the
+    cut is where that order needs the fewest further gradients (none, for a word with one gradient
+    a step); among those the one with the longest opening piece.
     """
-    for cut in range(len(substeps), -1, -1):
-        moved = valid = False
-        for substep in (*substeps[cut:], *substeps[:cut]):
-            if substep.reads_gradient and moved:
-                break
-            moved = moved or substep.moves_x
-        else:
-            valid = True
-        if valid:
-            return cut
-    raise ValueError("the word needs more than one gradient a step")  # callers asked first
+    return max(
+        range(len(substeps), -1, -1),
+        key=lambda cut: -count_gradients((*substeps[cut:], *substeps[:cut]), fresh=True),
+    )
 
 
-def _pieces(
-    substeps: Iterable[Substep], dynamics: Dynamics, h: float | Bundle
-) -> list[tuple[Part, Any]]:
-    letters = dynamics.letters
-    return [
-        (letters[substep.part.letter], h * float(substep.fraction))
-        for substep in substeps
-        if not _is_idle(letters[substep.part.letter])
-    ]
+def _text(substeps: Iterable[Substep], groups: Iterable[Mapping[str, Any]]) -> str:
+    """The letters as a user wrote them: without the W put in for a weight decay of 0."""
+    decays = any(group["weight_decay"] for group in groups)
+    shown = (u.part for u in substeps if decays or not isinstance(u.part, WeightDecay))
+    return "".join(part.letter for part in shown)
 
 
 def _is_idle(part: Part) -> bool:
@@ -311,20 +332,20 @@ def _is_idle(part: Part) -> bool:
 
 
 def _insert_decay(word: Word, dynamics: Dynamics) -> Word:
-    """W before the first letter that moves x."""
-    movers = {letter for letter, part in dynamics.letters.items() if "x" in part.writes}
-    places = [word.text.index(letter) for letter in movers if letter in word.letters]
-    place = min(places, default=0)
+    """W before the first drift, or at the end of a word without one (plain gradient descent)."""
+    drifts = {
+        letter
+        for letter, part in dynamics.letters.items()
+        if "x" in part.writes and "g" not in part.reads
+    }
+    places = [word.text.index(letter) for letter in drifts if letter in word.letters]
+    place = min(places, default=len(word.text))
     return Word(f"{word.text[:place]}W{word.text[place:]}")
 
 
 def _write(params: Sequence[Tensor], x: Bundle) -> None:
     for param, value in zip(params, x.tensors, strict=True):
         param.copy_(value)
-
-
-def _no_gradient(_: Any) -> Any:
-    raise AssertionError("a word with one gradient a step asked for a second one")
 
 
 def _state_dtype(param: Tensor) -> torch.dtype:

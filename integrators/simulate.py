@@ -1,6 +1,7 @@
 """Fixed-step simulation: any word on any landscape, for a batch of starting points."""
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -199,7 +200,14 @@ def _check(step: Any, steps: Any, save_every: Any) -> tuple[float, int, int]:
         raise TypeError(f"step must be a number; got {step!r}") from None
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be a finite number > 0; got {step}")
-    for name, value in (("steps", steps), ("save_every", save_every)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
-    return step, steps, save_every
+    return step, _count("steps", steps), _count("save_every", save_every)
+
+
+def _count(name: str, value: Any) -> int:
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if isinstance(value, bool) or count < 1:
+        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
+    return count

@@ -106,17 +106,33 @@ class _Outcome:
     message: str = ""
 
 
+class _StuckError(Exception):
+    """The solver keeps asking for rates that are not finite."""
+
+
+_PATIENCE = 1000  # DOP853 shrinks its step from 1 to nothing in 300 such evaluations
+
+
+def _as_numpy(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    return float(value) if np.ndim(value) == 0 else value
+
+
 class _Problem:
     """The ODE as one flat vector of all variables."""
 
     def __init__(self, dynamics: Dynamics, landscape: Field, s: State) -> None:
         self.dynamics = dynamics
         self.landscape = landscape
+        self.lost = 0  # evaluations in a row whose rate was not finite
         self.rank = s.rank
         self.names = dynamics.variables
         first = {name: getattr(s, name) for name in self.names}
         self.shapes = {name: tuple(value.shape) for name, value in first.items()}
         self.dtypes = {name: value.dtype for name, value in first.items()}
+        numbers = {k: _as_numpy(v) for k, v in dynamics.hyperparameters.items()}
+        self.on_numpy = dynamics.bind(numbers)  # scipy's states are arrays: no tensors among them
         self.start = torch.cat([v.to(s.x.dtype).reshape(-1) for v in first.values()])
         ends = np.cumsum([math.prod(shape) for shape in self.shapes.values()])
         self.places = dict(zip(self.names, map(slice, [0, *ends[:-1]], ends), strict=True))
@@ -135,10 +151,11 @@ class _Problem:
     def rate_numpy(self, y: np.ndarray) -> np.ndarray:
         s = self.state(y)
         s.g = self.landscape.df(torch.from_numpy(s.x)).detach().numpy()
-        rates = self.dynamics.rate(s)
+        rates = self.on_numpy.rate(s)
         out = np.zeros_like(y)
         for name, value in rates.items():
             out[self.places[name]] = np.reshape(value, -1)
+        self._watch(bool(np.isfinite(out).all()))
         return out
 
     def rate_torch(self, y: Tensor) -> Tensor:
@@ -146,7 +163,15 @@ class _Problem:
         s.g = self.landscape.df(s.x)
         rates = self.dynamics.rate(s)
         zeros = {n: torch.zeros_like(getattr(s, n)) for n in self.names if n not in rates}
-        return torch.cat([{**rates, **zeros}[n].reshape(-1).to(y.dtype) for n in self.names])
+        out = torch.cat([{**rates, **zeros}[n].reshape(-1).to(y.dtype) for n in self.names])
+        self._watch(bool(torch.isfinite(out).all()))
+        return out
+
+    def _watch(self, finite: bool) -> None:
+        """Some solvers retry a state that is not finite for ever."""
+        self.lost = 0 if finite else self.lost + 1
+        if self.lost > _PATIENCE:
+            raise _StuckError
 
     def mechanical_energy(self, y: np.ndarray) -> float:
         s = self.state(torch.from_numpy(y))
@@ -155,6 +180,7 @@ class _Problem:
 
     def describe(self, t: float, y: Any) -> str:
         """Where a run stopped, and which variable changes fastest there."""
+        self.lost = 0
         y = torch.as_tensor(y).detach().to("cpu", torch.float64).numpy()
         s = self.state(y)
         sizes = ", ".join(f"|{n}| = {np.abs(getattr(s, n)).max():.3g}" for n in self.names)
@@ -203,9 +229,12 @@ def _by_scipy(
             solver = SCIPY[method](
                 lambda _, y: problem.rate_numpy(y), 0.0, y, until, rtol=rtol, atol=atol
             )
+            idle = 0
             while solver.status == "running":
                 solver.step()
-                if solver.status == "failed" or not np.isfinite(solver.y).all():
+                idle = idle + 1 if solver.t - t <= 4 * np.finfo(float).eps * t else 0
+                failed = solver.status == "failed" or idle > _PATIENCE  # LSODA goes on at one time
+                if failed or not np.isfinite(solver.y).all():
                     status, message = _failure(problem, t, y)
                     break
                 bar.update(solver.t - t)
@@ -221,6 +250,8 @@ def _by_scipy(
                     break
         except KeyboardInterrupt:
             status, message = "interrupted", f"interrupted at {problem.describe(t, y)}"
+        except _StuckError:
+            status, message = _failure(problem, t, y)
         except ValueError as error:  # an implicit method met a Jacobian that is not finite
             status, message = _failure(problem, t, y)
             message += f" ({error})"
@@ -255,14 +286,20 @@ def _by_torchdiffeq(
         if len(times) < 2 or times[-1] <= times[0]:
             return problem.start[None]
         return torchdiffeq.odeint(  # pyright: ignore[reportReturnType]  (a tensor for tensor y0)
-            rate, problem.start, times, method=method, rtol=rtol, atol=atol
+            rate,
+            problem.start,
+            times,
+            method=method,
+            rtol=rtol,
+            atol=atol,
+            options={"step_t": times},  # land on output times: dopri8's interpolation is coarse
         )
 
     leading = bool(times[0] > 0)  # torchdiffeq starts at the first output time
     padded = torch.cat([times.new_zeros(1), times]) if leading else times
     try:
         states = integrate(padded)
-    except (AssertionError, KeyboardInterrupt) as error:
+    except (AssertionError, KeyboardInterrupt, _StuckError) as error:
         at, last = latest
         if isinstance(error, KeyboardInterrupt):
             status, message = "interrupted", f"interrupted at {problem.describe(at, last)}"
@@ -282,8 +319,10 @@ def _output_times(times: Any, until: float) -> np.ndarray:
     if isinstance(times, Tensor):
         times = times.detach().cpu()
     grid = np.asarray(times if not isinstance(times, Sequence) else list(times), dtype=float)
-    if grid.ndim != 1 or not len(grid) or np.any(np.diff(grid) <= 0):
-        raise ValueError("times must be a list of increasing numbers")
+    if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all() or (np.diff(grid) <= 0).any():
+        raise ValueError(f"times must be a list of increasing finite numbers; got {times!r}")
     if grid[0] < 0 or grid[-1] > until:
-        raise ValueError(f"times must lie within [0, until = {until:g}]; got up to {grid[-1]:g}")
+        raise ValueError(
+            f"times must lie within [0, until = {until:g}]; got {grid[0]:g} to {grid[-1]:g}"
+        )
     return grid

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,12 +65,14 @@ def first_state(
 
 def _tensor(name: str, value: Any, dtype: torch.dtype | None, device: Any) -> Tensor:
     try:
-        tensor = torch.as_tensor(value, device=device)
+        # lists and numbers in double precision: torch would read them in single
+        plain = not isinstance(value, Tensor | np.ndarray)
+        tensor = torch.as_tensor(value, dtype=torch.float64 if plain else None, device=device)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"x0: cannot read {name} as numbers: {error}") from None
     if dtype is None and isinstance(value, Tensor) and tensor.is_floating_point():
         dtype = tensor.dtype
-    dtype = dtype or torch.float64  # lists and integers: double precision unless asked otherwise
+    dtype = dtype or torch.float64
     if not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating type such as torch.float64; got {dtype}")
     tensor = tensor.to(dtype)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,12 +97,11 @@ class Trajectory:
                     **{name: arrays[name] for name in _ARRAYS},
                     **facts,
                 )
-        except (KeyError, TypeError, ValueError, EOFError, AttributeError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+        except (KeyError, TypeError, ValueError, EOFError, AttributeError, *_DAMAGE) as error:
             raise ValueError(f"{path} is not a trajectory saved by dashpot: {error}") from error
 
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error)
 _ARRAYS = ("times", "energy", "mechanical_energy", "stopped_at")
 
 
@@ -114,18 +115,16 @@ def record(
 ) -> Trajectory:
     """Make a Trajectory from states `[T, *shape, *batch]` (coordinates before the batch)."""
     rank = len(landscape.shape)
-    # energies treat time as one more batch axis, at the end
-    s = State({name: value.movedim(0, -1) for name, value in states.items()}, rank)
+    # energies treat time as one more batch axis, before those of the batch
+    axes = {name: 0 if name in dynamics.scalars else rank for name in states}
+    s = State({name: value.movedim(0, axes[name]) for name, value in states.items()}, rank)
     minimum = landscape.minimum
     potential = landscape.f(s.x) - (minimum or 0.0)
     return Trajectory(
         times=times.cpu(),
-        states={
-            name: outside(value, rank if name not in dynamics.scalars else 0, 1).cpu()
-            for name, value in states.items()
-        },
-        energy=dynamics.energy(s, potential).movedim(-1, 0).cpu(),
-        mechanical_energy=dynamics.mechanical_energy(s, potential).movedim(-1, 0).cpu(),
+        states={name: outside(value, axes[name], 1).cpu() for name, value in states.items()},
+        energy=dynamics.energy(s, potential).cpu(),
+        mechanical_energy=dynamics.mechanical_energy(s, potential).cpu(),
         settings={
             "dynamics": dynamics.name,
             "hyperparameters": {k: plain(v) for k, v in dynamics.hyperparameters.items()},

@@ -9,7 +9,9 @@ from fractions import Fraction
 
 from ..dynamics import Dynamics, Part
 
-_TOKEN = re.compile(r"\s*([A-Z])(?::([+-]?[0-9.]+(?:e[+-]?[0-9]+)?(?:/[0-9]+)?))?\s*")
+# bounded lengths: a word is short, and so are the messages about it
+_NUMBER = r"[+-]?[0-9.]{1,60}(?:e[+-]?[0-9]{1,2})?(?:/[0-9]{1,60})?"
+_TOKEN = re.compile(rf"\s*([A-Z])(?::({_NUMBER}))?\s*")
 _CLOSE = 1e-12  # written decimals may miss 1 by their rounding
 
 
@@ -52,6 +54,8 @@ class Word:
     def __init__(self, text: "str | Word", dynamics: Dynamics | None = None) -> None:
         if isinstance(text, Word):
             text = text.text
+        if not isinstance(text, str):
+            raise TypeError(f"a word is text such as 'BACD'; got {text!r}")
         self.text = "".join(text.split())
         self.letters, written = _parse(text)
         self.fractions = _share(self.text, self.letters, written)

@@ -67,7 +67,7 @@ SCALES = {
 SAVED = 4000  # states of a run that the fit sees, about
 KEPT = 1000  # and those that are written to disk
 STILL = 0.25  # runs that do not decay at all last this fraction of the long time
-QUICK = 0.3  # and in a quick study, all runs without friction this fraction
+QUICK = 0.25  # and in a quick study, runs last this fraction (2x with γ), except on the quadratic
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,9 @@ def cases(quick: bool) -> list[Case]:
                 slow = gamma == 0 and name not in ("LDHD", "CADAM")
                 fine = name == "CADAM" or (name == "LDHD" and gamma == 0)
                 until = scale.until if gamma else scale.long * (1.0 if slow else STILL)
-                until *= QUICK if quick and not gamma else 1.0
-                compared = min(scale.compared * (0.25 if quick else 1.0), until)
+                short = quick and landscape != "quadratic"
+                until *= (QUICK if gamma == 0 else 2 * QUICK) if short else 1.0
+                compared = min(scale.compared * (QUICK if quick else 1.0), until)
                 step = scale.fine if fine else scale.step
                 found.append(Case(name, landscape, gamma, step, until, compared))
     return found

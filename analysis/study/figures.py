@@ -15,7 +15,7 @@ from ..plots import plot_energy, plot_orders, plot_path, plot_phase, plot_traini
 from ..training import TrainingRun
 from .decay import DYNAMICS, LANDSCAPES, Case
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -53,11 +54,13 @@ def training_summary(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(row["optimizer"], []).append(row)
     summary = []
     for name, members in groups.items():
-        scores = [100 * (row["test_accuracy"] or 0.0) for row in members]
+        finished = [row for row in members if row["test_accuracy"] is not None]
+        scores = [100 * row["test_accuracy"] for row in finished] or [math.nan]
         summary.append(
             {
                 "optimizer": name,
                 "seeds": len(members),
+                "diverged": len(members) - len(finished),
                 "accuracy": statistics.fmean(scores),
                 "spread": statistics.stdev(scores) if len(scores) > 1 else 0.0,
                 "loss": statistics.fmean(row["train_loss"] for row in members),
