@@ -182,8 +182,10 @@ class CADAM(_Named):
     """Cubically damped Adam; see `dashpot.dynamics.CADAM` and `WordOptimizer`.
 
     The defaults are torch's Adam(lr=1e-3, betas=(0.9, 0.999)) seen as a flow
-    (β₁ = e^{−γh}, β₂ = e^{−αh}, lr_Adam = h²√α/(1−β₁)), plus a cubic damping. With c = 0 and
-    bias_correction=True it is Adam, with weight_decay AdamW.
+    (β₁ = e^{−γh}, β₂ = e^{−αh}, lr_Adam = h²√α/(1−β₁)), plus a cubic damping that keeps
+    |p| <= 1/√(2ch). Momenta are of the size of gradient/γ: tune c until a coordinate in a hundred
+    feels the cap (published values lie at 0.02–2e7). With c = 0 and bias_correction=True it is
+    Adam, with weight_decay AdamW.
     """
 
     def __init__(
@@ -192,7 +194,7 @@ class CADAM(_Named):
         lr: float | Tensor = 0.0215,
         gamma: float = 4.9,
         alpha: float = 0.0465,
-        c: float = 1.0,
+        c: float = 1e5,
         eps: float = 1e-8,
         *,
         bias_correction: bool = False,
