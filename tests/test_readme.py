@@ -24,7 +24,8 @@ def test_the_examples_run(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "exponential" in done.stdout
-    rate = float(re.search(r"rate=([0-9.]+)", done.stdout)[1])
+    printed = re.findall(r"rate=([0-9.]+)", done.stdout)
+    rate = float(printed[0])
     assert abs(rate - 0.5) < 0.025  # γ, as the comment in the example says
     assert (tmp_path / "decay.png").stat().st_size > 0
 
@@ -53,7 +54,7 @@ def test_the_table_for_switchers_holds():
     ldhd = losses(lambda p: optim.LDHD(p, lr=0.1, gamma=1.054, word="BAD"))
     torch.testing.assert_close(ldhd, sgd, rtol=2e-3, atol=0)  # γ is printed to four digits
     adam = losses(lambda p: torch.optim.AdamW(p, lr=1e-3, weight_decay=0.0))
-    values = re.search(r"`optim.CADAM\(params, (lr=0.02154.*?)\)`", README)[1]
+    (values,) = re.findall(r"`optim.CADAM\(params, (lr=0.02154.*?)\)`", README)
     cadam = losses(lambda p: eval(f"optim.CADAM(p, {values})", {"optim": optim, "p": p}))
     torch.testing.assert_close(cadam, adam, rtol=2e-3, atol=0)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from ...integrators import simulate, solve
 from ...landscapes import DoubleWell, Landscape, LogisticRegression, Quadratic, Rosenbrock
@@ -121,7 +123,13 @@ def run_case(case: Case, folder: str, device: str) -> dict[str, Any]:
     )
     stop = 1e-10 if case.dynamics == "CADAM" else 1e-14
     reference = solve(
-        dynamics, landscape, until=case.compared, rtol=1e-8, atol=1e-11, stop_below=stop
+        dynamics,
+        landscape,
+        until=case.compared,
+        times=np.linspace(0.0, case.compared, 1601),
+        rtol=1e-8,
+        atol=1e-11,
+        stop_below=stop,
     )
     run.thinned(KEPT).save(Path(folder) / f"{case.stem}.npz")
     reference.save(Path(folder) / f"{case.stem}_reference.npz")

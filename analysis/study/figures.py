@@ -109,8 +109,8 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Pictur
 
 
 def _portrait(runs: Path, rows: Sequence[dict[str, Any]]) -> Picture | None:
-    wells = _load(runs, rows, "double well", True)
-    paths = _load(runs, rows, "rosenbrock", True)
+    wells = _load(runs, rows, "double well", True, "_reference")
+    paths = _load(runs, rows, "rosenbrock", True, "_reference")
     if not wells and not paths:
         return None
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.2), layout="constrained")
@@ -127,7 +127,8 @@ def _portrait(runs: Path, rows: Sequence[dict[str, Any]]) -> Picture | None:
         "Where they go",
         "Left: momentum against position in the double well, from the dot; cubic and adaptive "
         "friction brake the fast passages, so the orbit falls into a well sooner than LDHD's. "
-        "Right: paths over the contours of Rosenbrock's valley, from the dot to the star.",
+        "Right: paths over the contours of Rosenbrock's valley, from the dot towards the star. "
+        "Both are the adaptive reference solutions.",
         figure,
     )
 

@@ -39,7 +39,7 @@ def test_energy_on_a_log_axis_and_its_inverse():
     assert ax.get_yscale() == "log"
     np.testing.assert_array_equal(line.get_ydata(), run.mechanical_energy.numpy())
     inverse = lines(plot_energy(run, view="inverse"))["LDHD"]
-    np.testing.assert_allclose(inverse.get_ydata(), 1 / run.mechanical_energy.numpy())
+    np.testing.assert_allclose(np.asarray(inverse.get_ydata()), 1 / run.mechanical_energy.numpy())
     assert "t" in ax.get_xlabel() and "E" in ax.get_ylabel()
 
 
@@ -93,4 +93,4 @@ class Trained:
 def test_training_shows_the_median_over_seeds():
     runs = [Trained("CD", [3.0, 1.0]), Trained("CD", [2.0, 0.5]), Trained("CD", [9.0, 0.7])]
     line = plot_training(runs).get_lines()[0]
-    np.testing.assert_allclose(line.get_ydata(), [3.0, 0.7])
+    np.testing.assert_allclose(np.asarray(line.get_ydata()), [3.0, 0.7])

@@ -98,6 +98,7 @@ def test_unknown_is_said():
 
 def test_the_minimiser_can_be_chosen():
     wells = Himmelblau()
+    assert wells.minimisers is not None
     rates = {round(predict(LDHD(20.0), wells, at=x).rate, 6) for x in wells.minimisers}
     assert len(rates) == 4
 

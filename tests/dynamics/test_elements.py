@@ -138,3 +138,12 @@ def test_total_sums_the_coordinate_axes_only() -> None:
     assert total(x, 0) is x
     assert total(2.5, 1) == 2.5
     assert total(Bundle([x, x[0, 0]]), 1).item() == x.sum().item() + x[0, 0].sum().item()
+
+
+def test_total_of_a_bundle_is_summed_in_double_precision() -> None:
+    """A friction that a million float32 parameters share must not lose their small squares."""
+    n = 2**20
+    whole = Bundle([torch.full((n,), 0.1), torch.full((3,), 1e4)]).total()
+    assert whole.dtype == torch.float64
+    tenth = torch.tensor(0.1).item()  # 0.1 rounded to float32
+    assert whole.item() == pytest.approx(n * tenth + 3e4, rel=1e-12)
