@@ -147,8 +147,8 @@ def _ranges(cls: type[Part]) -> dict[str, Range]:
     except NameError:  # a class made inside a function, with annotations kept as text
         hints = {}
     return {
-        name: extra
+        name: valid
         for name, hint in hints.items()
-        for extra in getattr(hint, "__metadata__", ())
-        if isinstance(extra, Range)
+        for valid in (FINITE if hint == Scalar else None, *getattr(hint, "__metadata__", ()))
+        if isinstance(valid, Range)
     }

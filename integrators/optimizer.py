@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from itertools import chain
 from typing import Any, Literal
 
@@ -118,6 +119,10 @@ class WordOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"momentum_init must be 'zero' or 'gradient'; got {group['momentum_init']!r}"
             )
+        for key in set(param_group) - set(self.defaults):
+            close = get_close_matches(key, [*self.dynamics.hyperparameters, "weight_decay"], 1, 0.8)
+            if close:
+                raise ValueError(f"a parameter group has {key!r}; did you mean {close[0]!r}?")
         for part in self.dynamics.parts.values():
             names = {f.name for f in fields(part)} & set(group)
             replace(part, **{name: group[name] for name in names})  # checks the ranges

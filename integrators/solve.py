@@ -45,23 +45,26 @@ def solve(
                 any device, and gradients with respect to x0 (and hyperparameters given as
                 tensors) flow through the result. A batch is solved as one system.
     rtol, atol  relative and absolute tolerance of a step
-    times       output times, increasing, within [0, until]; None: 401 equally spaced ones
+    times       output times, increasing, within [0, until]; None: 401 equally spaced ones (101
+                for torchdiffeq; dopri8 steps onto every one, its interpolation being coarse)
     stop_below  end the run when the largest mechanical energy of the batch falls below this
                 (scipy only). CADAM stiffens as it converges: stop its runs at 1e-14.
     x0, dtype, device, progress   as for `simulate`
 
     Returns a `Trajectory`. If the method finds no step small enough, the status is "underflow"
-    ("diverged" if the state was blowing up), what was computed is kept, and the message describes
-    the state at which it happened. Raises ValueError or TypeError for arguments that do not fit.
+    ("diverged" if the state had grown a million times by then), what was computed is kept, and
+    the message describes the state at which it happened. Raises ValueError or TypeError for
+    arguments that do not fit.
     """
     if method not in (*SCIPY, *TORCHDIFFEQ):
         raise ValueError(
             f"unknown method {method!r}; choose one of {', '.join((*SCIPY, *TORCHDIFFEQ))}"
         )
     for name, value in (("until", until), ("rtol", rtol), ("atol", atol)):
-        if not (isinstance(value, float | int) and math.isfinite(value) and value > 0):
+        if not _is_positive(value):
             raise ValueError(f"{name} must be a finite number > 0; got {value!r}")
-    grid = _output_times(times, until)
+    until, rtol, atol = float(until), float(rtol), float(atol)
+    grid = _output_times(times, until, 401 if method in SCIPY else 101)
     s = first_state(dynamics, landscape, x0, dtype, device)
     problem = _Problem(dynamics, landscape, s)
     bar = tqdm(total=round(until, 9), disable=not progress, desc=dynamics.name, unit="t")
@@ -198,11 +201,15 @@ class _Problem:
 
 def _failure(problem: _Problem, t: float, y: Any) -> tuple[Status, str]:
     flat = torch.as_tensor(y).detach()
-    lost = not bool(torch.isfinite(flat).all()) or float(flat.abs().max()) > 1e100
+    start = float(problem.start.detach().abs().max())
+    lost = not bool(torch.isfinite(flat).all()) or float(flat.abs().max()) > 1e6 * max(start, 1.0)
     status: Status = "diverged" if lost else "underflow"
     what = "the solution blows up" if lost else "no step is small enough for the tolerance"
+    where = problem.describe(t, y)
     hint = "" if lost else ". A stiff method (LSODA, Radau), or stop_below, may help"
-    return status, f"{what} at {problem.describe(t, y)}{hint}"
+    if "not finite" in where:
+        hint = ". Start where every rate is finite: for example with a positive zeta, or t"
+    return status, f"{what} at {where}{hint}"
 
 
 def _by_scipy(
@@ -273,7 +280,7 @@ def _by_torchdiffeq(
 
     def rate(t: Tensor, y: Tensor) -> Tensor:
         now = float(t.detach())
-        if now > latest[0]:
+        if now > latest[0] and bool(torch.isfinite(y).all()):
             bar.update(now - latest[0])
             latest[:] = [now, y.detach()]
         return problem.rate_torch(y)
@@ -292,7 +299,7 @@ def _by_torchdiffeq(
             method=method,
             rtol=rtol,
             atol=atol,
-            options={"step_t": times},  # land on output times: dopri8's interpolation is coarse
+            options={"step_t": times} if method == "dopri8" else None,
         )
 
     leading = bool(times[0] > 0)  # torchdiffeq starts at the first output time
@@ -313,9 +320,16 @@ def _by_torchdiffeq(
     return _Outcome(padded, states, status, message)
 
 
-def _output_times(times: Any, until: float) -> np.ndarray:
+def _is_positive(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value)) and float(value) > 0
+    except (TypeError, ValueError):
+        return False
+
+
+def _output_times(times: Any, until: float, default: int) -> np.ndarray:
     if times is None:
-        return np.linspace(0.0, until, 401)
+        return np.linspace(0.0, until, default)
     if isinstance(times, Tensor):
         times = times.detach().cpu()
     grid = np.asarray(times if not isinstance(times, Sequence) else list(times), dtype=float)

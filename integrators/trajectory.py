@@ -35,8 +35,8 @@ class Trajectory:
         status             "finished"; "diverged" (overflow); "underflow" (no step is small
                            enough); "stopped" (`stop_below` was reached); "interrupted" (Ctrl-C)
         message            what happened, at which step and where
-        stopped_at         [*batch] index of the first step that could not be completed, −1 for
-                           runs that completed all; later saved states of such a run are NaN
+        stopped_at         [*batch] index of the step at which a trajectory was lost to overflow,
+                           −1 for those that were not; later saved states of a lost one are NaN
     """
 
     times: Tensor

@@ -157,7 +157,7 @@ def _fraction(text: str, match: re.Match[str]) -> Fraction:
 def _unreadable(text: str, place: int) -> str:
     place += len(text[place:]) - len(text[place:].lstrip())
     where = f"at position {place + 1} of the word {text!r}"
-    if text[place].islower():
+    if text[place].islower() and all(a.isalpha() or a.isspace() for a in text):
         return (
             f"lower-case {text[place]!r} {where}: half steps are written by repetition; "
             f"write {text.upper()!r}, where a letter that occurs n times gets h/n each time"

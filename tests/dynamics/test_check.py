@@ -20,7 +20,7 @@ BEGINNING = 0.4  # variables that must be positive start here and above
 def test_every_part_keeps_its_word(part: Part) -> None:
     errors = check(part)
     kind = "semigroup" if part.kind == "exact" else "inverse"
-    assert set(errors) == {"rate", kind, "writes", "reads"}
+    assert set(errors) == {"rate reads", "rate", kind, "writes", "reads"}
 
 
 def test_every_exported_part_is_tested() -> None:
@@ -183,5 +183,10 @@ class RateOnly(Part):
 
 
 def test_a_part_without_a_flow_passes_with_its_rate_alone() -> None:
-    assert check(RateOnly()) == {}
+    assert check(RateOnly()) == {"rate reads": 0.0}
+
+
+def test_a_rate_that_reads_more_than_it_declares_is_refused() -> None:
+    with pytest.raises(ValueError, match="its rate depends on a variable"):
+        check(UndeclaredRead())
     assert not RateOnly().has_flow

@@ -282,3 +282,10 @@ def test_step_hooks_run() -> None:
     step(optimizer)
     assert seen == ["before", "after"]
     assert LDHD(1.0).name in repr(optimizer)
+
+
+def test_misspelt_group_keys_are_refused() -> None:
+    with pytest.raises(ValueError, match="'gama'; did you mean 'gamma'"):
+        optim.LDHD([{"params": [parameter(X0)], "gama": 3.0}], lr=0.1)
+    group = {"params": [parameter(X0)], "name": "head"}  # a label of one's own is fine
+    assert optim.LDHD([group], lr=0.1).param_groups[0]["name"] == "head"

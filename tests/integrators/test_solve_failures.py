@@ -134,3 +134,24 @@ def test_a_part_without_a_flow_is_refused_by_words() -> None:
         NegativeCubic(1.0).flow(State({"p": 1.0}), 0.1)
     run = solve(blow_up, Quadratic(1.0), {"p": [1.0]}, until=0.3, times=[0.3])
     assert run["p"].item() == pytest.approx(1 / math.sqrt(1 - 0.6), rel=1e-8)
+
+
+def test_a_blow_up_is_told_from_a_stiff_end() -> None:
+    start = {"x": [1.0], "p": [1.0]}
+    run = solve(blow_up, Quadratic(1.0), start, until=1.0, rtol=1e-7)
+    assert run.status == "diverged"
+    assert "stiff method" not in run.message
+
+
+def test_bias_correction_is_started_later() -> None:
+    """At t = 0 its speed is 0/0; from t > 0 the same run goes through."""
+    adam = CADAM(1.0, 0.5, 0.0, bias_correction=True)
+    refused = solve(adam, Quadratic(1.0), [1.0], until=1.0)
+    assert refused.status == "underflow"
+    assert "Start where every rate is finite" in refused.message
+    assert solve(adam, Quadratic(1.0), {"x": [1.0], "t": 0.1}, until=1.0).status == "finished"
+
+
+@pytest.mark.parametrize("until", [np.float32(1.0), np.int64(1), torch.tensor(1.0)])
+def test_numbers_of_any_library(until: Any) -> None:
+    assert solve(LDHD(0.1), Quadratic(1.0), until=until).times[-1] == 1.0
