@@ -66,12 +66,12 @@ def _parse(arguments: Sequence[str]) -> Study:
 
 
 def _one_line(boxed: str) -> str:
-    """The message inside tyro's frame."""
+    """The message inside tyro's frame, which is drawn with ASCII where that is all there is."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", boxed)
-    lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
+    lines = [line.strip("│| ") for line in plain.splitlines() if line[:1] in ("│", "|")]
     message = []
     for line in lines:
-        if set(line) == {"─"}:
+        if line and set(line) <= set("─-"):
             break
         message.append(line)
     return " ".join(message).strip() or "cannot read the command; see dashpot study --help"
