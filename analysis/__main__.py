@@ -66,15 +66,19 @@ def _parse(arguments: Sequence[str]) -> Study:
 
 
 def _one_line(boxed: str) -> str:
-    """The message inside tyro's frame, which is drawn with ASCII where that is all there is."""
+    """The message inside tyro's frame: title, message, help, with rules between them."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", boxed)
-    lines = [line.strip("│| ") for line in plain.splitlines() if line[:1] in ("│", "|")]
-    message = []
+    lines = [line.strip("│╭╮╰╯ ") for line in plain.splitlines()]
+    if lines and lines[0].startswith("─"):  # the title is part of the frame, if not in ASCII
+        lines[0] = "─"
+    groups: list[list[str]] = [[]]
     for line in lines:
         if line and set(line) <= set("─-"):
-            break
-        message.append(line)
-    return " ".join(message).strip() or "cannot read the command; see dashpot study --help"
+            groups.append([])
+        elif line:
+            groups[-1].append(line)
+    message = " ".join(groups[1]) if len(groups) > 1 else ""
+    return message or "cannot read the command; see dashpot study --help"
 
 
 def _check(command: Study) -> None:
