@@ -66,6 +66,12 @@ class DecayRate:
     window: tuple[float, float]
     floor: float = math.nan
 
+    @property
+    def is_decided(self) -> bool:
+        """False where "none" means that the curve does not tell, not that nothing decays."""
+        undecided = ("undecided", "too short", "neither")
+        return self.model != "none" or not self.reason.startswith(undecided)
+
 
 class _Fit(NamedTuple):
     """What one late window says: a model with its interval, or why it gives none."""

@@ -49,8 +49,10 @@ def convergence_order(
     Raises ValueError if a run does not reach `until`, or if fewer than two errors stand clear
     of the reference's own accuracy.
     """
-    if len(divisions) < 2 or min(divisions) < 1:
-        raise ValueError(f"divisions must be two or more whole numbers; got {tuple(divisions)}")
+    if len(set(divisions)) < 2 or len(set(divisions)) < len(divisions) or min(divisions) < 1:
+        raise ValueError(
+            f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
+        )
     plan = Word(dynamics.word if word is None else word, dynamics)
     if reference is None:
         reference = solve(

@@ -86,8 +86,8 @@ def _undamped(
         kappa = (1 / a + a / (2 * float((a * a + 4 * modes).sum()))) / mu
         law = "κ = (1/α + α/(2 Σ(α² + 4k_i)))/μ"
         shares = a * a + 4 * modes
-        if float(shares[-1] / shares[0]) > 100:  # the share of mode i moves at the rate E/(α²+4k_i)
-            law += ", once the modes share the energy as E_i ∝ α² + 4k_i: later than any run here"
+        if float(shares[-1] / shares[0]) > 100:  # the shares drift like t^−s, s < α²/(α² + 4k)
+            law += ", once E_i ∝ α² + 4k_i, which the modes approach only like a small power of t"
         return Prediction("algebraic", kappa, law)
     if not _is_diagonal(hessian):
         return Prediction(

@@ -108,7 +108,7 @@ def _heavy_ball(v: Mapping[str, float], kick: float = 1.0) -> Hyperparameters:
 
 def _cubic(h: float, max_momentum: float) -> float:
     """c at which a step of the cubic damping leaves |p| <= 1/√(2ch) = `max_momentum`."""
-    return 1 / (2 * h * max_momentum**2)
+    return optim.max_step_to_c(h, h * max_momentum)
 
 
 def _ldhd(v: Mapping[str, float]) -> Hyperparameters:

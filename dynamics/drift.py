@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .elements import TINY, Scalar, maximum, phi1, sqrt
+from .elements import Scalar, nonzero, phi1, sqrt
 from .part import NonNegative, Part, Positive
 from .state import State
 
@@ -39,8 +39,8 @@ class PreconditionedDrift(Part):
     eps: NonNegative
 
     def metric(self, s: State) -> Any:
-        """The divisor √ζ + ε, the mass of each coordinate."""
-        return sqrt(s.zeta) + self.eps
+        """The divisor √ζ + ε, the mass of each coordinate; at rest with ζ = ε = 0 it moves not."""
+        return nonzero(sqrt(s.zeta) + self.eps)
 
     def rate(self, s: State) -> dict[str, Any]:
         return {"x": s.p / self.metric(s)}
@@ -49,8 +49,7 @@ class PreconditionedDrift(Part):
         s.x = s.x + h * (s.p / self.metric(s))
 
     def energy(self, s: State) -> Any:
-        # at rest with ζ = ε = 0 the energy is 0, not 0/0
-        return 0.5 * s.total(s.p * s.p / maximum(self.metric(s), TINY))
+        return 0.5 * s.total(s.p * s.p / self.metric(s))
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class BiasCorrectedDrift(PreconditionedDrift):
     def metric(self, s: State) -> Any:
         s1 = self.gamma * s.t * phi1(-self.gamma * s.t)
         s2 = sqrt(self.alpha * s.t * phi1(-self.alpha * s.t))
-        return s1 / maximum(s2, TINY) * (sqrt(s.zeta) + self.eps * s2)
+        return nonzero(s1 / nonzero(s2) * (sqrt(s.zeta) + self.eps * s2))
 
 
 @dataclass(frozen=True)

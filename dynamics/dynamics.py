@@ -1,12 +1,12 @@
 """A dynamics: named parts whose rates add up to a vector field."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import torch
 
-from .part import Part
+from .part import Part, is_scalar
 from .state import State
 
 
@@ -36,7 +36,10 @@ class Dynamics:
     citation: str = ""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if cls is not Dynamics and ("lr" in kwargs or "params" in kwargs):
+        first = args[0] if args else None
+        iterable = isinstance(first, Iterable) and not isinstance(first, str)
+        parameters = iterable and not is_scalar(first)
+        if cls is not Dynamics and ("lr" in kwargs or "params" in kwargs or parameters):
             raise TypeError(
                 f"dashpot.dynamics.{cls.__name__} is the dynamics and takes no parameters or lr; "
                 f"the optimizer is optim.{cls.__name__}(params, lr=...): "
@@ -145,6 +148,8 @@ class Dynamics:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{k}={_show(v)}" for k, v in self.hyperparameters.items())
+        options = {k: v for part in self.parts.values() for k, v in part.options.items()}
+        values = ", ".join((values, *(f"{k}={v!r}" for k, v in options.items())))
         if type(self) is Dynamics:
             parts = ", ".join(map(repr, self.parts.values()))
             return f"Dynamics({parts}, word={self.word!r})"

@@ -6,6 +6,7 @@ tensors in an optimizer, traced symbols in a kernel). No function branches on a 
 """
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,6 @@ Scalar = float | Tensor | np.ndarray
 
 Value = Any
 """Anything an element function takes: float, numpy array, tensor, list of tensors, symbol."""
-
-TINY = 1e-30
-"""Stands in for 0 as a divisor, so that 0/0 is 0; a normal number in single precision too."""
 
 _SERIES_RADIUS = 1e-2  # below it the Taylor series of phi1 is exact to 3e-16, and so is its slope
 
@@ -63,6 +61,20 @@ def maximum(x: Value, bound: float) -> Value:
     if isinstance(x, np.ndarray | np.generic):
         return np.maximum(x, bound)
     return x.maximum(bound)
+
+
+def nonzero(x: Value) -> Value:
+    """max(x, the smallest normal number of its type) for x >= 0: a divisor with 0/0 = 0.
+
+    A number other than 0 divided by it still overflows in the next few operations, as it should.
+    """
+    if isinstance(x, Tensor):
+        return torch.clamp(x, min=torch.finfo(x.dtype).tiny)
+    if isinstance(x, float | int):
+        return maximum(x, sys.float_info.min)
+    if isinstance(x, np.ndarray | np.generic):
+        return np.maximum(x, np.finfo(np.float64).tiny)
+    return x.nonzero()
 
 
 def phi1(z: Value) -> Value:

@@ -39,7 +39,8 @@ class KineticFriction(Part):
         super().__post_init__()
         if self.scheme not in ("palindrome", "rotation"):
             raise ValueError(
-                f"KineticFriction: scheme must be 'palindrome' or 'rotation'; got {self.scheme!r}"
+                f"scheme must be 'palindrome' or 'rotation'; got {self.scheme!r} "
+                "(in KineticFriction)"
             )
 
     @property

@@ -4,7 +4,7 @@ import copy
 import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -24,7 +24,10 @@ class Range:
     included: bool = True
 
     def holds(self, value: Scalar) -> bool:
-        v = torch.as_tensor(value, dtype=torch.float64).detach()
+        try:
+            v = torch.as_tensor(value, dtype=torch.float64).detach()
+        except OverflowError:  # an integer beyond the largest float
+            return False
         above = v >= self.lowest if self.included else v > self.lowest
         return bool((torch.isfinite(v) & above).all())
 
@@ -90,13 +93,10 @@ class Part:
         for name, value in self.hyperparameters.items():
             valid = ranges.get(name, FINITE)
             if not valid.holds(value):
-                raise ValueError(f"{type(self).__name__}: {name} must be {valid.text}; got {value}")
+                raise ValueError(_refusal(self, name, valid, value))
         for name, valid in ranges.items():
             if name not in self.hyperparameters:
-                raise ValueError(
-                    f"{type(self).__name__}: {name} must be {valid.text}; "
-                    f"got {getattr(self, name)!r}"
-                )
+                raise ValueError(_refusal(self, name, valid, repr(getattr(self, name))))
 
     def rate(self, s: State) -> dict[str, Any]:
         """The time derivative this part contributes, by variable."""
@@ -132,6 +132,17 @@ class Part:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {name: value for name, value in values.items() if is_scalar(value)}
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The other fields, such as a scheme, where they differ from their default."""
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.default is not MISSING
+            and not is_scalar(getattr(self, f.name))
+            and getattr(self, f.name) != f.default
+        }
+
     def bind(self, values: Mapping[str, Any]) -> Self:
         """A copy with other hyperparameter values, unchecked: tensors, arrays or symbols."""
         bound = copy.copy(self)
@@ -139,6 +150,10 @@ class Part:
             if name in values:
                 object.__setattr__(bound, name, values[name])
         return bound
+
+
+def _refusal(part: Part, name: str, valid: Range, value: Any) -> str:
+    return f"{name} must be {valid.text}; got {value} (in {type(part).__name__})"
 
 
 def _ranges(cls: type[Part]) -> dict[str, Range]:

@@ -81,6 +81,9 @@ class Bundle:
     def maximum(self, bound: float) -> "Bundle":
         return self._with(bound, "clamp_min")
 
+    def nonzero(self) -> "Bundle":
+        return Bundle([elements.nonzero(t) for t in self.tensors])
+
     def phi1(self) -> "Bundle":
         return Bundle([elements.phi1(t) for t in self.tensors])
 

@@ -29,10 +29,20 @@ def max_step_to_c(lr: float, max_step: float) -> float:
     return lr / (2 * max_step**2)
 
 
+_TORCH_WORDS = {
+    "momentum": "gamma = −ln(momentum)/lr",
+    "betas": "gamma = −ln(β₁)/lr and, for CADAM, alpha = −ln(β₂)/lr",
+    "nesterov": "a word such as BDA instead",
+}
+
+
 class _Named(WordOptimizer):
     """An optimizer that shares its name with a dynamics; keeps the two from being mixed up."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        for word, hint in _TORCH_WORDS.items():
+            if word in kwargs:
+                raise TypeError(f"optim.{cls.__name__} has no {word}: give {hint}")
         called_as_dynamics = not args and kwargs and "params" not in kwargs
         if called_as_dynamics or (args and isinstance(args[0], float | int)):
             raise TypeError(
@@ -145,9 +155,10 @@ class IKFAD(KFAD):
 class CD(_Named):
     """Cubic damping: p' = −∇f − γ p − c p³; see `dashpot.dynamics.CD` and `WordOptimizer`.
 
-    max_step is a readable way to give c: the most a coordinate should move in one step, with
-    c = lr/(2 max_step²) from the lr given here (default 1e-3). Published values lie at lr
-    0.04–0.5, gamma 0.001–2.8, c 6e4–1e8, which is a max_step of 2e-5–1e-3.
+    max_step is a readable way to give c: the most a coordinate may move in one step, with
+    c = lr/(2 max_step²) from the lr given here. The bound needs the cap between kick and drift, so
+    the word is then BCDA unless you give one. Without c and max_step, c is that of max_step 1e-3.
+    Published values lie at lr 0.04–0.5, gamma 0.001–2.8, c 6e4–1e8 with word BACD.
     """
 
     def __init__(
@@ -165,6 +176,8 @@ class CD(_Named):
     ) -> None:
         if c is not None and max_step is not None:
             raise ValueError(f"give c or max_step, not both; got c={c} and max_step={max_step}")
+        if max_step is not None and word is None:
+            word = "BCDA"
         if c is None:
             c = max_step_to_c(float(lr), 1e-3 if max_step is None else max_step)
         super().__init__(

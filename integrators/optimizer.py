@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..dynamics import Dynamics, Part, State, WeightDecay
 from .bundle import Bundle, is_zero, step_sizes
+from .start import not_a_dynamics
 from .step import apply
 from .word import Substep, Word, count_gradients
 
@@ -35,7 +36,7 @@ class WordOptimizer(torch.optim.Optimizer):
     lr             step size h >= 0. With lr = 0 a step changes nothing
     word           order of the letters; None: the dynamics' default word
     weight_decay   w >= 0 in x' = −w x, applied exactly before the first drift, unless the word
-                   places W itself
+                   places W itself (a symmetric word stays symmetric only if it does: `BWAWB`)
     momentum_init  "zero"; or "gradient" for p = +∇f at the first step, as the code published
                    with the paper does although its drift adds +h p: its first step climbs.
                    Only for reproducing that code
@@ -62,7 +63,9 @@ class WordOptimizer(torch.optim.Optimizer):
         maximize: bool = False,
     ) -> None:
         if not isinstance(dynamics, Dynamics):
-            raise TypeError(_not_a_dynamics(dynamics))
+            raise TypeError(not_a_dynamics(dynamics))
+        if isinstance(params, torch.nn.Module):
+            raise TypeError("params must be parameters, not the module; pass model.parameters()")
         text = Word(dynamics.word if word is None else word)
         if "W" not in text.letters:
             Word(text, dynamics)  # complains about the word as it was written
@@ -88,6 +91,7 @@ class WordOptimizer(torch.optim.Optimizer):
             "weight_decay": weight_decay,
             "momentum_init": momentum_init,
             "maximize": maximize,
+            "word": self.word.text,
         }
         super().__init__(params, defaults)
 
@@ -119,7 +123,13 @@ class WordOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"momentum_init must be 'zero' or 'gradient'; got {group['momentum_init']!r}"
             )
+        if group["word"] != self.word.text:
+            raise ValueError(
+                f"all groups run the word {self.word.text}; a group asks for {group['word']!r}"
+            )
         for key in set(param_group) - set(self.defaults):
+            if key in ("max_step", "scheme", "bias_correction"):
+                raise ValueError(f"{key!r} is not per group; give it to the optimizer")
             close = get_close_matches(key, [*self.dynamics.hyperparameters, "weight_decay"], 1, 0.8)
             if close:
                 raise ValueError(f"a parameter group has {key!r}; did you mean {close[0]!r}?")
@@ -241,7 +251,17 @@ class WordOptimizer(torch.optim.Optimizer):
                 self.state[param]["h"] = float(one.group["lr"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but state keeps the precision it was saved with (float32 at least)."""
+        """As torch's, but state keeps the precision it was saved with (float32 at least).
+
+        Raises ValueError for the state of another word or of another optimizer.
+        """
+        for group in state_dict["param_groups"]:
+            if group.get("word") != self.word.text:
+                theirs = f"the word {group['word']}" if "word" in group else "another optimizer"
+                raise ValueError(
+                    f"this state is of {theirs}; this optimizer runs {self.word.text} of "
+                    f"{self.dynamics.name}"
+                )
         super().load_state_dict(state_dict)
         ids = chain.from_iterable(g["params"] for g in state_dict["param_groups"])
         params = chain.from_iterable(g["params"] for g in self.param_groups)
@@ -355,17 +375,3 @@ def _write(params: Sequence[Tensor], x: Bundle) -> None:
 
 def _state_dtype(param: Tensor) -> torch.dtype:
     return torch.promote_types(param.dtype, torch.float32)
-
-
-def _not_a_dynamics(value: Any) -> str:
-    name = value.__name__ if isinstance(value, type) else type(value).__name__
-    if isinstance(value, torch.optim.Optimizer) or (
-        isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
-    ):
-        return (
-            f"optim.{name} is an optimizer already: call optim.{name}(params, lr=...), or pass "
-            f"the dynamics of that name, from dashpot.dynamics import {name}"
-        )
-    if isinstance(value, type):
-        return f"pass a dynamics such as {name}(...), not the class {name}"
-    return f"pass a dynamics such as CD(gamma=0.5, c=2.0) first, then the parameters; got {name}"

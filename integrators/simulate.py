@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
 from .field import Field
-from .start import first_state
+from .start import first_state, on_tensors
 from .step import apply
 from .trajectory import Status, Trajectory, record
 from .word import Word
@@ -52,6 +52,7 @@ def simulate(
     Raises ValueError or TypeError for arguments that do not fit, before anything is computed.
     """
     s = first_state(dynamics, landscape, x0, dtype, device)
+    dynamics = on_tensors(dynamics, s.x.device)
     plan = Word(dynamics.word if word is None else word, dynamics)
     step, steps, save_every = _check(step, steps, save_every)
     pieces = [(part.part, float(part.fraction) * step) for part in plan.substeps]
@@ -59,15 +60,13 @@ def simulate(
     def advance(state: State) -> None:
         apply(pieces, state, landscape.df)
 
-    run = _Run(s, dynamics.variables)
+    run = _Run(s, dynamics.variables, steps, save_every)
     status: Status = "finished"
     with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
         try:
             while run.done < steps and not run.all_lost:
-                block = min(_BLOCK, save_every - run.done % save_every, steps - run.done)
+                block = min(_BLOCK, steps - run.done)
                 run.advance(block, advance)
-                if run.done % save_every == 0 or run.done == steps:
-                    run.save()
                 bar.update(block)
         except KeyboardInterrupt:
             status = "interrupted"
@@ -97,9 +96,11 @@ def simulate(
 class _Run:
     """The states of a run so far, and which trajectories were lost to overflow at which step."""
 
-    def __init__(self, s: State, names: tuple[str, ...]) -> None:
+    def __init__(self, s: State, names: tuple[str, ...], steps: int, save_every: int) -> None:
         self.s = s
         self.names = names
+        self.steps = steps
+        self.save_every = save_every
         self.done = 0
         self.batch = s.x.shape[s.rank :]
         self.stopped_at = torch.full(self.batch, -1, dtype=torch.int64, device=s.x.device)
@@ -108,6 +109,9 @@ class _Run:
         self.any_lost = self.all_lost = False
         self.last_words = ""
         self.save()
+
+    def is_due(self, index: int) -> bool:
+        return index % self.save_every == 0 or index == self.steps
 
     def save(self) -> None:
         if self.all_lost:
@@ -119,19 +123,28 @@ class _Run:
                 value = torch.where(self.stopped_at >= 0, math.nan, value)
             self.saved[name].append(value.clone())
 
+    def forget(self, count: int) -> None:
+        """Take back everything saved after the first `count` states."""
+        del self.indices[count:]
+        for values in self.saved.values():
+            del values[count:]
+
     def stacked(self) -> dict[str, Tensor]:
         return {name: torch.stack(values) for name, values in self.saved.items()}
 
     def advance(self, steps: int, advance: Callable[[State], None]) -> None:
         """Several steps; if anything overflowed, once more, one by one, to see what and when."""
         if not self.any_lost:
-            before = self.s.copy()
+            before, done, count = self.s.copy(), self.done, len(self.indices)
             for _ in range(steps):
                 advance(self.s)
+                self.done += 1
+                if self.is_due(self.done):
+                    self.save()
             if bool(self._finite(self.s).all()):
-                self.done += steps
                 return
-            self.s = before
+            self.s, self.done = before, done
+            self.forget(count)
         for _ in range(steps):
             previous = self.s.copy()
             advance(self.s)
@@ -139,6 +152,8 @@ class _Run:
             self.done += 1
             if self.all_lost:
                 return
+            if self.is_due(self.done):
+                self.save()
 
     def _freeze(self, previous: State) -> None:
         finite = self._finite(self.s)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
 from .field import Field
-from .start import first_state
+from .start import first_state, on_tensors
 from .trajectory import Status, Trajectory, record
 
 SCIPY: dict[str, Any] = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
@@ -44,7 +44,8 @@ def solve(
                 with α above 100), "Radau" (implicit, order 5). torchdiffeq: "dopri5", "dopri8":
                 any device, and gradients with respect to x0 (and hyperparameters given as
                 tensors) flow through the result. A batch is solved as one system.
-    rtol, atol  relative and absolute tolerance of a step
+    rtol, atol  relative and absolute tolerance of a step; rtol is at least 10 times the rounding
+                error of the dtype
     times       output times, increasing, within [0, until]; None: 401 equally spaced ones (101
                 for torchdiffeq; dopri8 steps onto every one, its interpolation being coarse)
     stop_below  end the run when the largest mechanical energy of the batch falls below this
@@ -66,6 +67,8 @@ def solve(
     until, rtol, atol = float(until), float(rtol), float(atol)
     grid = _output_times(times, until, 401 if method in SCIPY else 101)
     s = first_state(dynamics, landscape, x0, dtype, device)
+    rtol = max(rtol, 10 * torch.finfo(s.x.dtype).eps)
+    dynamics = on_tensors(dynamics, s.x.device)
     problem = _Problem(dynamics, landscape, s)
     bar = tqdm(total=round(until, 9), disable=not progress, desc=dynamics.name, unit="t")
     if method in SCIPY:
@@ -107,6 +110,9 @@ class _Outcome:
     states: Tensor  # [T, all variables flattened]
     status: Status = "finished"
     message: str = ""
+
+
+_OUTPUTS_AT_ONCE = 16
 
 
 class _StuckError(Exception):
@@ -212,6 +218,18 @@ def _failure(problem: _Problem, t: float, y: Any) -> tuple[Status, str]:
     return status, f"{what} at {where}{hint}"
 
 
+def _refuse_singular_start(problem: _Problem, y: np.ndarray) -> None:
+    """An implicit method takes a wrong first step, unnoticed, where the Jacobian is infinite."""
+    for k in range(len(y)):
+        nudged = y.copy()
+        nudged[k] += 1e-8 * max(1.0, abs(y[k]))
+        if not np.abs(problem.rate_numpy(nudged)).max() < 1e100:
+            raise ValueError(
+                f"Radau cannot start at a singular point: {problem.describe(0.0, nudged)}. Give "
+                "x0 a positive zeta or the dynamics a positive eps, or use DOP853 or LSODA"
+            )
+
+
 def _by_scipy(
     problem: _Problem,
     grid: np.ndarray,
@@ -228,6 +246,9 @@ def _by_scipy(
     status: Status = "finished"
     message = ""
     t, y = 0.0, problem.start.detach().to(torch.float64).numpy()
+    if method == "Radau":
+        with np.errstate(all="ignore"):
+            _refuse_singular_start(problem, y)
     if grid[0] == 0.0:
         times, states, grid = [0.0], [y], grid[1:]
     with np.errstate(all="ignore"), warnings.catch_warnings():  # overflow is told by the status
@@ -285,16 +306,11 @@ def _by_torchdiffeq(
             latest[:] = [now, y.detach()]
         return problem.rate_torch(y)
 
-    times = torch.as_tensor(grid, device=problem.start.device)
-    status: Status = "finished"
-    message = ""
-
-    def integrate(times: Tensor) -> Tensor:
-        if len(times) < 2 or times[-1] <= times[0]:
-            return problem.start[None]
+    def advance(y: Tensor, times: Tensor) -> Tensor:
+        """States at `times`, from y at the first of them."""
         return torchdiffeq.odeint(  # pyright: ignore[reportReturnType]  (a tensor for tensor y0)
             rate,
-            problem.start,
+            y,
             times,
             method=method,
             rtol=rtol,
@@ -302,22 +318,29 @@ def _by_torchdiffeq(
             options={"step_t": times} if method == "dopri8" else None,
         )
 
-    leading = bool(times[0] > 0)  # torchdiffeq starts at the first output time
-    padded = torch.cat([times.new_zeros(1), times]) if leading else times
+    # piece by piece, so that whatever ends the run loses at most the piece it was in
+    times = torch.as_tensor(np.union1d([0.0], grid), device=problem.start.device)
+    states = [problem.start[None]]
+    done, size = 1, _OUTPUTS_AT_ONCE
+    status: Status = "finished"
+    message = ""
     try:
-        states = integrate(padded)
-    except (AssertionError, KeyboardInterrupt, _StuckError) as error:
-        at, last = latest
-        if isinstance(error, KeyboardInterrupt):
-            status, message = "interrupted", f"interrupted at {problem.describe(at, last)}"
-        else:
-            status, message = _failure(problem, at, last)
-        kept = padded[padded < at - 1e-12]
-        padded = kept if len(kept) else padded[:1]
-        states = integrate(padded)  # up to the last output it reached, which it can reach again
-    if leading and len(padded) > 1:
-        padded, states = padded[1:], states[1:]
-    return _Outcome(padded, states, status, message)
+        while done < len(times):
+            try:
+                states.append(advance(states[-1][-1], times[done - 1 : done + size])[1:])
+                done += size
+            except (AssertionError, _StuckError):
+                if size == 1:
+                    status, message = _failure(problem, *latest)
+                    break
+                size = 1  # reach the last output before the failure
+    except KeyboardInterrupt:
+        status, message = "interrupted", f"interrupted at {problem.describe(*latest)}"
+    found = torch.cat(states)
+    kept = times[: len(found)]
+    if grid[0] > 0 and len(found) > 1:
+        kept, found = kept[1:], found[1:]
+    return _Outcome(kept, found, status, message)
 
 
 def _is_positive(value: Any) -> bool:

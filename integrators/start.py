@@ -12,6 +12,12 @@ from .field import Field
 from .trajectory import inside
 
 
+def on_tensors(dynamics: Dynamics, device: torch.device) -> Dynamics:
+    """The dynamics with hyperparameters given as numpy arrays turned into tensors."""
+    arrays = {k: v for k, v in dynamics.hyperparameters.items() if isinstance(v, np.ndarray)}
+    return dynamics.bind({k: torch.as_tensor(v, device=device) for k, v in arrays.items()})
+
+
 def first_state(
     dynamics: Dynamics,
     landscape: Field,
@@ -25,7 +31,7 @@ def first_state(
     name; those not given are zero. Raises ValueError or TypeError for what does not fit.
     """
     if not isinstance(dynamics, Dynamics):
-        raise TypeError(_not_a_dynamics(dynamics))
+        raise TypeError(not_a_dynamics(dynamics))
     if not isinstance(landscape, Field):
         raise TypeError(
             f"expected a landscape such as Rosenbrock(2), or Landscape(f, shape=...) for your own "
@@ -73,23 +79,26 @@ def _tensor(name: str, value: Any, dtype: torch.dtype | None, device: Any) -> Te
     if dtype is None and isinstance(value, Tensor) and tensor.is_floating_point():
         dtype = tensor.dtype
     dtype = dtype or torch.float64
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype must be a floating type such as torch.float64; got {dtype}")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype must be torch.float32 or torch.float64; got {dtype}")
+    if tensor.is_complex():
+        raise TypeError(f"x0: {name} must be real; got {tensor.dtype}")
     tensor = tensor.to(dtype)
     if not bool(torch.isfinite(tensor).all()):
         raise ValueError(f"x0: {name} must be finite; got {tensor.tolist()}")
     return tensor
 
 
-def _not_a_dynamics(value: Any) -> str:
+def not_a_dynamics(value: Any) -> str:
+    """What to say where a dynamics is expected and something else came."""
     if isinstance(value, torch.optim.Optimizer) or (
         isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
     ):
         kind = value if isinstance(value, type) else type(value)
         return (
-            f"{kind.__module__}.{kind.__name__} is an optimizer; simulate and solve take the "
-            f"dynamics of that name: from dashpot.dynamics import {kind.__name__}"
+            f"{kind.__name__} is an optimizer already; here the dynamics of that name is expected: "
+            f"from dashpot.dynamics import {kind.__name__}"
         )
     if isinstance(value, type) and issubclass(value, Dynamics):
         return f"expected a dynamics such as {value.__name__}(...), not the class {value.__name__}"
-    return f"expected a dynamics such as CD(gamma=0.5, c=2.0); got {value!r}"
+    return f"expected a dynamics such as CD(gamma=0.5, c=2.0) first; got {value!r}"

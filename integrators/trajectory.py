@@ -98,9 +98,12 @@ class Trajectory:
                     **facts,
                 )
         except (KeyError, TypeError, ValueError, EOFError, AttributeError, *_DAMAGE) as error:
-            raise ValueError(f"{path} is not a trajectory saved by dashpot: {error}") from error
+            raise ValueError(
+                f"{path} is not a trajectory saved by dashpot, or it is damaged"
+            ) from error
 
 
+_AT_ONCE = 1_000_000  # coordinates
 _DAMAGE = (zipfile.BadZipFile, zlib.error)
 _ARRAYS = ("times", "energy", "mechanical_energy", "stopped_at")
 
@@ -119,7 +122,10 @@ def record(
     axes = {name: 0 if name in dynamics.scalars else rank for name in states}
     s = State({name: value.movedim(0, axes[name]) for name, value in states.items()}, rank)
     minimum = landscape.minimum
-    potential = landscape.f(s.x) - (minimum or 0.0)
+    # a network cannot be evaluated at thousands of points at once
+    share = max(1, _AT_ONCE // max(1, s.x[(slice(None),) * rank + (0,)].numel()))
+    potential = torch.cat([landscape.f(x) for x in s.x.split(share, dim=rank)])
+    potential = potential - (minimum or 0.0)
     return Trajectory(
         times=times.cpu(),
         states={name: outside(value, axes[name], 1).cpu() for name, value in states.items()},
@@ -127,6 +133,7 @@ def record(
         mechanical_energy=dynamics.mechanical_energy(s, potential).cpu(),
         settings={
             "dynamics": dynamics.name,
+            "parts": [repr(part) for part in dynamics.parts.values()],
             "hyperparameters": {k: plain(v) for k, v in dynamics.hyperparameters.items()},
             "landscape": landscape.name,
             "minimum": minimum,

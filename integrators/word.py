@@ -11,7 +11,7 @@ from ..dynamics import Dynamics, Part
 
 # bounded lengths: a word is short, and so are the messages about it
 _NUMBER = r"[+-]?[0-9.]{1,60}(?:e[+-]?[0-9]{1,2})?(?:/[0-9]{1,60})?"
-_TOKEN = re.compile(rf"\s*([A-Z])(?::({_NUMBER}))?\s*")
+_TOKEN = re.compile(rf"([A-Z])(?::({_NUMBER}))?")
 _CLOSE = 1e-12  # written decimals may miss 1 by their rounding
 
 
@@ -57,7 +57,7 @@ class Word:
         if not isinstance(text, str):
             raise TypeError(f"a word is text such as 'BACD'; got {text!r}")
         self.text = "".join(text.split())
-        self.letters, written = _parse(text)
+        self.letters, written, self._places = _parse(self.text)
         self.fractions = _share(self.text, self.letters, written)
         self.dynamics = dynamics
         if dynamics is not None:
@@ -127,20 +127,25 @@ def count_fresh(substeps: Sequence[Substep]) -> bool:
     return fresh
 
 
-def _parse(text: str) -> tuple[tuple[str, ...], tuple[Fraction | None, ...]]:
+def _parse(
+    text: str,
+) -> tuple[tuple[str, ...], tuple[Fraction | None, ...], tuple[int, ...]]:
+    """Letters, written fractions, and the position (from 1) of each letter in the text."""
     letters: list[str] = []
     fractions: list[Fraction | None] = []
+    places: list[int] = []
     place = 0
-    while place < len(text.rstrip()):
+    while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
             raise ValueError(_unreadable(text, place))
         letters.append(match[1])
+        places.append(match.start(1) + 1)
         fractions.append(_fraction(text, match) if match[2] else None)
         place = match.end()
     if not letters:
         raise ValueError("the word is empty; write the letters of one step, for example 'BACD'")
-    return tuple(letters), tuple(fractions)
+    return tuple(letters), tuple(fractions), tuple(places)
 
 
 def _fraction(text: str, match: re.Match[str]) -> Fraction:
@@ -155,9 +160,8 @@ def _fraction(text: str, match: re.Match[str]) -> Fraction:
 
 
 def _unreadable(text: str, place: int) -> str:
-    place += len(text[place:]) - len(text[place:].lstrip())
     where = f"at position {place + 1} of the word {text!r}"
-    if text[place].islower() and all(a.isalpha() or a.isspace() for a in text):
+    if text[place].islower() and text.isalpha():
         return (
             f"lower-case {text[place]!r} {where}: half steps are written by repetition; "
             f"write {text.upper()!r}, where a letter that occurs n times gets h/n each time"
@@ -193,22 +197,22 @@ def _share(
 
 def _check(word: Word, dynamics: Dynamics) -> None:
     known = dynamics.letters
-    for place, letter in enumerate(word.letters):
+    for place, letter in zip(word._places, word.letters, strict=True):
         if letter not in known:
             raise ValueError(
-                f"unknown letter {letter!r} at position {place + 1} of the word {word.text!r}: "
+                f"unknown letter {letter!r} at position {place} of the word {word.text!r}: "
                 f"{dynamics.name} has {_alphabet(dynamics)}; try {_suggest(word, dynamics)!r}"
             )
         if not known[letter].has_flow:
             raise ValueError(
-                f"letter {letter!r} at position {place + 1} of the word {word.text!r}: the part "
+                f"letter {letter!r} at position {place} of the word {word.text!r}: the part "
                 f"{type(known[letter]).__name__} has no flow, so it cannot stand in a word; "
                 "use solve(...), which needs its rate only"
             )
     for letter, total in _summand_times(word.letters, word.fractions, dynamics).items():
         if abs(total - 1) > _CLOSE:
             users = [k for k in known if letter in {part.letter for part in known[k].split()}]
-            places = [i + 1 for i, k in enumerate(word.letters) if k in users]
+            places = [i for i, k in zip(word._places, word.letters, strict=True) if k in users]
             if not places:
                 problem = f"leaves out {letter} ({type(dynamics.parts[letter]).__name__})"
             else:
@@ -261,7 +265,7 @@ def _without_overlap(text: str, dynamics: Dynamics) -> Iterable[str]:
 
 def _is_consistent(text: str, dynamics: Dynamics) -> bool:
     try:
-        letters, written = _parse(text)
+        letters, written, _ = _parse(text)
         times = _summand_times(letters, _share(text, letters, written), dynamics)
     except (ValueError, KeyError):
         return False

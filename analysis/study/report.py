@@ -62,13 +62,18 @@ def training_summary(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "seeds": len(members),
                 "diverged": len(members) - len(finished),
                 "accuracy": statistics.fmean(scores),
-                "spread": statistics.stdev(scores) if len(scores) > 1 else 0.0,
+                "shown": _mean(scores),
                 "loss": statistics.fmean(row["train_loss"] for row in members),
                 "seconds": statistics.fmean(row["seconds"] for row in members),
                 "hyperparameters": members[0]["hyperparameters"],
             }
         )
     return sorted(summary, key=lambda row: -row["accuracy"])
+
+
+def _mean(scores: Sequence[float]) -> str:
+    mean = f"{statistics.fmean(scores):.2f}"
+    return f"{mean} ± {statistics.stdev(scores):.2f} %" if len(scores) > 2 else f"{mean} %"
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -83,7 +88,8 @@ def terminal_tables(results: dict[str, Any]) -> str:
         header = ("landscape", "dynamics", "γ", "decay", "rate", "[low, high]", "theory", "proved")
         rows = [
             (
-                row["landscape"], row["dynamics"], number(row["gamma"]), row["model"],
+                row["landscape"], row["dynamics"], number(row["gamma"]),
+                row["model"] if row["decided"] else "undecided",
                 number(row["rate"]), f"[{number(row['rate_low'])}, {number(row['rate_high'])}]"
                 if row["rate"] is not None else "–",
                 number(row["predicted"]), number(row["bound"]),
@@ -100,7 +106,7 @@ def terminal_tables(results: dict[str, Any]) -> str:
     if results["training"]:
         rows = [
             (
-                row["optimizer"], f"{row['accuracy']:.2f} ± {row['spread']:.2f} %",
+                row["optimizer"], row["shown"],
                 number(row["loss"], 3), f"{row['seconds']:.1f} s", str(row["seeds"]),
             )
             for row in training_summary(results["training"])

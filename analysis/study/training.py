@@ -1,5 +1,6 @@
 """The training section: the tuned optimizers on the digits network."""
 
+import math
 from typing import Any
 
 from ..training import OPTIMIZERS, TrainingRun, train, tuned
@@ -27,5 +28,6 @@ def training_row(run: TrainingRun) -> dict[str, Any]:
         "train_loss": run.train_loss,
         "test_accuracy": run.test_accuracy,
         "seconds": run.seconds,
+        "capped": run.capped if math.isfinite(run.capped) else None,
         "status": run.status,
     }

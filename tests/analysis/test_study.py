@@ -51,11 +51,12 @@ def test_both_runs_of_a_case_are_kept(tmp_path):
     assert abs(float(ratio.log())) < 4 * case.step
 
 
-def test_quick_runs_are_shorter_and_all_landscapes_are_there():
+def test_a_quick_study_is_a_part_of_the_full_one():
     full, quick = cases(quick=False), cases(quick=True)
     assert {case.landscape for case in full} == set(LANDSCAPES) == set(SCALES)
-    assert len(full) == len(quick) == 4 * 5 * 2
-    assert sum(c.until / c.step for c in quick) < 0.6 * sum(c.until / c.step for c in full)
+    assert len(full) == 4 * 5 * 2
+    assert set(quick) < set(full)
+    assert sum(c.until / c.step for c in quick) < 0.5 * sum(c.until / c.step for c in full)
 
 
 def test_folders_are_numbered(tmp_path):
@@ -105,9 +106,10 @@ def test_the_training_summary_averages_over_seeds():
     rows = [
         {"optimizer": "CD", "test_accuracy": a, "train_loss": 0.1, "seconds": 1.0,
          "hyperparameters": {"lr": 0.1}}
-        for a in (0.90, 0.94)
+        for a in (0.90, 0.94, 0.92)
     ]  # fmt: skip
     (summary,) = training_summary(rows)
     assert summary["accuracy"] == pytest.approx(92.0)
-    assert summary["spread"] == pytest.approx(8**0.5)
-    assert "92.00 ± 2.83" in terminal_tables({"decay": [], "order": [], "training": rows})
+    assert summary["shown"] == "92.00 ± 2.00 %"
+    assert training_summary(rows[:2])[0]["shown"] == "92.00 %"  # two seeds make no deviation
+    assert "92.00 ± 2.00" in terminal_tables({"decay": [], "order": [], "training": rows})
