@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 import tyro
+
+from .study import SECTIONS, Section
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,17 @@ class Study:
     """
 
     quick: bool = False
-    """Shorter runs and two seeds: about 30 seconds instead of two minutes."""
+    """Fewer landscapes and two seeds: about 30 seconds instead of two minutes."""
     out: Path | None = None
-    """Folder to write; must not exist. Default: study-001, study-002, ... here."""
+    """Folder to write; new or empty. Default: study-001, study-002, ... here."""
     overwrite: bool = False
-    """Replace the folder given by --out if it exists."""
+    """Replace an earlier study in the folder given by --out."""
     seed: int = 0
     """First seed of the training runs."""
-    only: tuple[Literal["decay", "order", "training"], ...] = ()
-    """Sections to run; all if not given."""
+    only: tuple[Section, ...] = ()
+    """Sections to run, separated by spaces; all if not given."""
     device: str = "cpu"
-    """Where simulations and training run, for example cuda."""
+    """Where simulations and training run: cpu or cuda. References and orders stay on the cpu."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,10 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command = _parse(sys.argv[1:] if arguments is None else arguments)
         _check(command)
-    except ValueError as error:
+        return _run(command)
+    except _BadCallError as error:
         print(f"dashpot: {error}", file=sys.stderr)
         return 2
-    return _run(command)
+    except KeyboardInterrupt:
+        print("dashpot: interrupted before anything was finished", file=sys.stderr)
+        return 130
+
+
+class _BadCallError(ValueError):
+    """A call that cannot be carried out, told in one line."""
 
 
 def _parse(arguments: Sequence[str]) -> Study:
@@ -62,7 +70,7 @@ def _parse(arguments: Sequence[str]) -> Study:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise ValueError(_one_line(errors.getvalue())) from None
+        raise _BadCallError(_one_line(errors.getvalue())) from None
 
 
 def _one_line(boxed: str) -> str:
@@ -82,36 +90,56 @@ def _one_line(boxed: str) -> str:
 
 
 def _check(command: Study) -> None:
-    """Everything that can be wrong with a call, before any work is done. Raises ValueError."""
-    if command.seed < 0:
-        raise ValueError(f"--seed must be a whole number >= 0; got {command.seed}")
-    try:
-        torch.zeros(1, device=torch.device(command.device))
-    except Exception as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"--device {command.device} cannot be used: {first}") from None
-    out = command.out
-    if out is not None and out.exists():
-        if not out.is_dir():
-            raise ValueError(f"--out {out} is a file; name a folder")
-        if not command.overwrite:
-            raise ValueError(f"--out {out} exists; name a new folder, or add --overwrite")
-        if any(out.iterdir()) and not (out / "results.json").exists():
-            raise ValueError(f"--out {out} is not a study's folder; --overwrite would lose it")
-    parent = next(p for p in (out or Path("study")).absolute().parents if p.exists())
+    """Everything that can be wrong with a call, before any work is done. Raises _BadCallError."""
+    if not 0 <= command.seed < 2**31:
+        raise _BadCallError(f"--seed must be a whole number from 0 to 2³¹ − 1; got {command.seed}")
+    _check_device(command.device)
+    if command.overwrite and command.out is None:
+        raise _BadCallError("--overwrite needs --out, the folder to replace")
+    if command.out is not None:
+        _check_folder(command.out, command.overwrite)
+    parent = next(p for p in (command.out or Path("study")).absolute().parents if p.exists())
     try:
         tempfile.TemporaryFile(dir=parent).close()
-    except OSError as error:
-        raise ValueError(f"cannot write in {parent}: {error.strerror}") from None
+    except OSError:
+        raise _BadCallError(f"cannot write in {parent}") from None
+
+
+def _check_device(name: str) -> None:
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("only cpu and cuda are supported")
+        torch.zeros(1, device=device)
+    except Exception as error:
+        first = str(error).splitlines()[0]
+        raise _BadCallError(f"--device {name} cannot be used: {first}") from None
+
+
+def _check_folder(out: Path, overwrite: bool) -> None:
+    if not out.exists() and not out.is_symlink():
+        return
+    if out.is_symlink() or not out.is_dir():
+        raise _BadCallError(f"--out {out} is a file or a link; name a folder")
+    if not any(out.iterdir()):
+        return
+    if not (out / "results.json").exists():
+        raise _BadCallError(f"--out {out} exists and is not a study's folder; name a new one")
+    if not overwrite:
+        raise _BadCallError(f"--out {out} exists; name a new folder, or add --overwrite")
+    if out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise _BadCallError(f"--out {out} is the folder you are in; go elsewhere to replace it")
 
 
 def _run(command: Study) -> int:
     from .study.report import terminal_tables
-    from .study.run import SECTIONS, next_folder, study
+    from .study.run import next_folder, study
 
     out = command.out or next_folder(Path.cwd())
-    if command.out is not None and out.exists():
-        shutil.rmtree(out)
+    replaced = out.with_name(out.name + ".replaced")
+    if out.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+        out.rename(replaced)  # kept until the new study is whole
     started = time.perf_counter()
     results = study(
         out,
@@ -124,7 +152,10 @@ def _run(command: Study) -> int:
     print(f"\n{out / 'index.html'} written in {time.perf_counter() - started:.0f} s")
     if results.interrupted:
         print("interrupted: this is what was finished")
+        if replaced.exists():
+            print(f"the study it was to replace is in {replaced}")
         return 130
+    shutil.rmtree(replaced, ignore_errors=True)
     for failure in results.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if results.failures else 0

@@ -17,14 +17,17 @@ from ..landscapes import Landscape
 from .order import ConvergenceOrder
 
 COLOURS = {  # Okabe and Ito's palette: told apart by colour-blind readers and in print
-    "LDHD": "#000000",
+    "LDHD": "#555555",
     "KFAD": "#E69F00",
     "IKFAD": "#009E73",
     "CD": "#0072B2",
     "CADAM": "#D55E00",
-    "SGD": "#7F7F7F",
+    "SGD": "#A6761D",
     "Adam": "#CC79A7",
 }
+
+DASHES = {"IKFAD": (0, (6, 2)), "CADAM": (0, (4, 1.2, 1, 1.2))}
+"""Curves that like to lie on another one let it shine through."""
 
 
 class Curve(Protocol):
@@ -57,19 +60,25 @@ def plot_energy(
                 "inverse": 1/E, where algebraic decay E ~ 1/(κt) is a straight line of slope κ
     references  runs drawn dotted in the same colour, matched by label
 
-    The first trajectory of a batch is drawn.
+    Every trajectory of a batch is drawn.
     """
     ax = _axes(ax)
-    for index, (label, run) in enumerate(_labelled(runs).items()):
-        shade = colour(label, index)
-        ax.plot(*_curve(run, view), color=shade, lw=1.2, label=label)
+    named = _labelled(runs)
+    for index, (label, run) in enumerate(named.items()):
+        times, shown = _curves(run, view)
+        names = [label, *[f"_{label}"] * (shown.shape[1] - 1)]
+        ax.plot(times, shown, color=colour(label, index), ls=dashes(label), lw=1.3, label=names)
         if references and label in references:
-            ax.plot(*_curve(references[label], view), color=shade, lw=2.6, ls=":", alpha=0.55)
+            ax.plot(*_curves(references[label], view), color="k", lw=1.1, ls=(0, (1, 4)), zorder=3)
+    if references and any(label in references for label in named):
+        ax.plot([], [], color="k", lw=1.1, ls=(0, (1, 4)), label="reference")
     ax.set_xlabel("time t")
     if view == "log":
+        known = all(run.settings.get("minimum") is not None for run in named.values())
+        energy = "f − f* + ½|p|²" if known else "f + ½|p|²"
+        hamiltonian = ", CADAM: H_C" if any(label.startswith("CADAM") for label in named) else ""
         ax.set_yscale("log")
-        known = all(run.settings.get("minimum") is not None for run in _labelled(runs).values())
-        ax.set_ylabel("energy  E = f − f* + ½|p|²" if known else "energy  f + ½|p|²")
+        ax.set_ylabel(f"energy E  ({energy}{hamiltonian})")
     else:
         ax.set_ylabel("1/E")
         ax.set_ylim(bottom=0)
@@ -80,12 +89,13 @@ def plot_energy(
 def plot_phase(
     run: Trajectory | Mapping[str, Trajectory], *, coordinate: int = 0, ax: Axes | None = None
 ) -> Axes:
-    """Phase portrait: momentum against position of one coordinate."""
+    """Phase portrait: momentum against position of one coordinate, for every trajectory."""
     ax = _axes(ax)
     for index, (label, one) in enumerate(_labelled(run).items()):
-        x, p = (_first(one[name], 2)[:, coordinate] for name in ("x", "p"))
-        ax.plot(x, p, lw=0.9, color=colour(label, index), label=label)
-        ax.plot(x[:1], p[:1], "o", ms=4, color=colour(label, index))
+        x, p = (_points(one[name])[..., coordinate] for name in ("x", "p"))
+        names = [label, *[f"_{label}"] * (x.shape[1] - 1)]
+        ax.plot(x, p, lw=1.0, color=colour(label, index), ls=dashes(label), label=names)
+        ax.plot(x[0], p[0], "o", ms=4, color=colour(label, index))
     ax.set_xlabel(f"position x{_subscript(coordinate)}")
     ax.set_ylabel(f"momentum p{_subscript(coordinate)}")
     ax.legend(frameon=False)
@@ -95,12 +105,12 @@ def plot_phase(
 def plot_path(
     run: Trajectory | Mapping[str, Trajectory], landscape: Landscape, *, ax: Axes | None = None
 ) -> Axes:
-    """The path of x over the contours of a landscape in two dimensions (log-spaced levels)."""
+    """The paths of x over the contours of a landscape in two dimensions (log-spaced levels)."""
     if tuple(landscape.shape) != (2,):
         raise ValueError(f"plot_path draws landscapes of shape (2,); {landscape} is not")
     ax = _axes(ax)
-    paths = {label: _first(one["x"], 2) for label, one in _labelled(run).items()}
-    points = np.concatenate(list(paths.values()))
+    paths = {label: _points(one["x"]) for label, one in _labelled(run).items()}
+    points = np.concatenate([path.reshape(-1, 2) for path in paths.values()])
     points = points[np.isfinite(points).all(axis=1)]
     if landscape.minimisers is not None:
         points = np.concatenate([points, landscape.minimisers.numpy()])
@@ -114,13 +124,15 @@ def plot_path(
     levels = np.geomspace(floor, float(height.max()), 16)
     ax.contour(*sides, height, levels=levels, colors="0.8", linewidths=0.7, zorder=0)
     for index, (label, path) in enumerate(paths.items()):
-        ax.plot(*path.T, lw=1.0, color=colour(label, index), label=label)
-        ax.plot(*path[0], "o", ms=4, color=colour(label, index))
+        shade, names = colour(label, index), [label, *[f"_{label}"] * (path.shape[1] - 1)]
+        ax.plot(path[..., 0], path[..., 1], lw=1.0, color=shade, label=names)
+        ax.plot(*path[0].T, "o", ms=4, color=shade)
     if landscape.minimisers is not None:
-        ax.plot(*landscape.minimisers.numpy().T, "k*", ms=9, ls="none", label="minimiser")
+        stars = landscape.minimisers.numpy().T
+        ax.plot(*stars, "k*", ms=10, mec="w", ls="none", label="minimiser", zorder=4)
     ax.set_xlabel("x₁")
     ax.set_ylabel("x₂")
-    ax.legend(frameon=False)
+    ax.legend()
     return ax
 
 
@@ -142,7 +154,7 @@ def plot_orders(
         _guide(ax, [one for one in series if round(one.slope) == order], order)
     steps = sorted({h for one in series for h in one.steps})
     if len(steps) <= 8:
-        ax.set_xticks(steps, [f"{h:.3g}" for h in steps])
+        ax.set_xticks(steps, [_fraction(h) for h in steps])
         ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("step size h")
     ax.set_ylabel("error at the final time")
@@ -184,18 +196,19 @@ def _labelled(runs: Any) -> dict[str, Trajectory]:
     return dict(zip(labels, series, strict=True))
 
 
-def _first(values: torch.Tensor, axes: int) -> np.ndarray:
-    """The first trajectory of a batch, as an array with time first."""
+def dashes(label: str) -> Any:
+    return DASHES.get(label.split(" ")[0].split("(")[0], "-")
+
+
+def _points(values: torch.Tensor) -> np.ndarray:
+    """Positions [T, *batch, d] as [T, trajectories, d]."""
     array = values.detach().numpy()
-    if array.ndim < axes:
-        return array[:, None]
-    while array.ndim > axes:
-        array = array[:, 0]
-    return array
+    return array.reshape(len(array), -1, array.shape[-1])
 
 
-def _curve(run: Trajectory, view: str) -> tuple[np.ndarray, np.ndarray]:
-    energy = _first(run.mechanical_energy, 1)
+def _curves(run: Trajectory, view: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times [T] and what is shown of the energies, [T, trajectories]."""
+    energy = run.mechanical_energy.detach().numpy().reshape(len(run), -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         shown = np.where(energy > 0, energy if view == "log" else 1 / energy, np.nan)
     return run.times.numpy(), shown
@@ -208,6 +221,11 @@ def _guide(ax: Axes, series: Sequence[ConvergenceOrder], order: int) -> None:
     h = np.array([lowest.steps[0], lowest.steps[-1]])
     line = 0.5 * lowest.errors[-1] * (h / h[-1]) ** order
     ax.loglog(h, line, color="0.6", lw=3, alpha=0.5, zorder=0, label=f"slope {order}")
+
+
+def _fraction(h: float) -> str:
+    n = round(1 / h) if h else 0
+    return f"1/{n}" if n > 1 and abs(n * h - 1) < 1e-9 else f"{h:.3g}"
 
 
 def _subscript(coordinate: int) -> str:

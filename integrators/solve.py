@@ -220,6 +220,8 @@ def _failure(problem: _Problem, t: float, y: Any) -> tuple[Status, str]:
 
 def _refuse_singular_start(problem: _Problem, y: np.ndarray) -> None:
     """An implicit method takes a wrong first step, unnoticed, where the Jacobian is infinite."""
+    if not np.isfinite(problem.rate_numpy(y)).all():
+        return  # the solver itself will notice
     for k in range(len(y)):
         nudged = y.copy()
         nudged[k] += 1e-8 * max(1.0, abs(y[k]))

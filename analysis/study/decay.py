@@ -68,6 +68,13 @@ SCALES = {
 }
 SAVED = 4000  # states of a run that the fit sees, about
 KEPT = 1000  # and those that are written to disk
+QUICK = [
+    ("quadratic", True),
+    ("quadratic", False),
+    ("double well", True),
+    ("double well", False),
+    ("rosenbrock", True),
+]  # (landscape, with friction)
 STILL = 0.25  # runs that do not decay at all last this fraction of the long time
 
 
@@ -101,9 +108,8 @@ def cases(quick: bool) -> list[Case]:
     for landscape, scale in SCALES.items():
         for name in DYNAMICS:
             for gamma in (scale.gamma, 0.0):
-                if quick and landscape not in ("quadratic", "double well"):
-                    if landscape != "rosenbrock" or gamma == 0:
-                        continue
+                if quick and (landscape, bool(gamma)) not in QUICK:
+                    continue
                 slow = gamma == 0 and name not in ("LDHD", "CADAM")
                 fine = name == "CADAM" or (name == "LDHD" and gamma == 0)
                 until = scale.until if gamma else scale.long * (1.0 if slow else STILL)

@@ -87,7 +87,6 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Pictur
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.0), layout="constrained")
     if damped:
         plot_energy(damped, references=_load(runs, rows, landscape, True, "_reference"), ax=left)
-        left.set_ylim(bottom=1e-16)
     gamma = max((row["gamma"] for row in rows if row["landscape"] == landscape), default=0.0)
     left.set_title(f"γ = {gamma:g}")
     if undamped:
@@ -98,12 +97,13 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Pictur
         f"decay_{landscape.replace(' ', '_')}",
         "decay",
         f"Energy decay: {landscape}",
-        "Left, with linear friction: the logarithm of the energy falls along a straight line, so "
-        "the decay is exponential, and the nonlinear dynamics end with the slope of LDHD. Right, "
-        "without: 1/E grows along a straight line for CD, KFAD and IKFAD (algebraic decay, "
-        "E ~ 1/(κt)), while LDHD keeps its energy and CADAM does not reach the minimum: both stay "
-        "near the axis. Bands are oscillations. Dotted: adaptive reference solution of the same "
-        "ODE, over the time it was computed." + NOTES.get(landscape, ""),
+        "Left, with linear friction: where the energy falls along a straight line its decay is "
+        "exponential; lines of equal slope have equal rates, and a level stretch at the end is the "
+        "floor that the step size leaves. Right, without: where 1/E grows along a straight line "
+        "the decay is algebraic, E ~ 1/(κt); a curve along the axis does not decay. Runs that "
+        "cannot decay are shorter. Bands are oscillations. Dots: adaptive reference solution of "
+        "the same ODE, over the time it was computed. The table says what the fit makes of each."
+        + NOTES.get(landscape, ""),
         figure,
     )
 
@@ -136,15 +136,19 @@ def _portrait(runs: Path, rows: Sequence[dict[str, Any]]) -> Picture | None:
 def _orders(orders: Sequence[ConvergenceOrder]) -> Picture | None:
     if not orders:
         return None
-    figure, ax = plt.subplots(figsize=(9.0, 4.6), layout="constrained")
-    plot_orders(orders, ax=ax)
+    figure, axes = plt.subplots(1, 2, figsize=(12.5, 4.0), layout="constrained")
+    for ax, order in zip(axes, (1, 2), strict=True):
+        chosen = [one for one in orders if round(one.slope) == order]
+        if chosen:
+            plot_orders(chosen, ax=ax)
+        ax.set_title(f"order {order}")
     return Picture(
         "orders",
         "order",
         "Order of the words",
         "Error at t = 1 against the step size on a coupled quartic landscape, measured slope in "
-        "brackets. Words that read the same backwards are of order 2 and fall along the steeper "
-        "guide; the others are of order 1.",
+        "brackets, beside a guide of the whole slope. Words that read the same backwards are of "
+        "order 2: halving h divides their error by four.",
         figure,
     )
 

@@ -17,11 +17,9 @@ from tqdm import tqdm
 from ...integrators.files import atomic
 from ..order import ConvergenceOrder
 from ..training import TrainingRun
-from . import decay, order, training
+from . import SECTIONS, decay, order, training
 from .report import write_report
 from .worker import start_worker
-
-SECTIONS = ("decay", "order", "training")
 
 
 @dataclass
@@ -107,19 +105,18 @@ def study(
 
 
 def _jobs(only: tuple[str, ...], quick: bool, seed: int, device: str, runs: Path) -> list[Job]:
-    jobs = []
-    if "decay" in only:
-        found = decay.cases(quick)
-        # longest first, so that no core waits for the last one
-        for place in sorted(range(len(found)), key=lambda i: -found[i].until / found[i].step):
-            arguments = (found[place], str(runs), device)
-            jobs.append(Job("decay", place, decay.run_case, arguments))
+    jobs = []  # the short sections first, and of the decay runs the longest
     if "order" in only:
         for place in range(len(order.CASES)):
             jobs.append(Job("order", place, order.measure_order, (place,)))
     if "training" in only:
         for place, pair in enumerate(training.jobs(seed, quick)):
             jobs.append(Job("training", place, training.run_training, (*pair, device)))
+    if "decay" in only:
+        found = decay.cases(quick)
+        for place in sorted(range(len(found)), key=lambda i: -found[i].until / found[i].step):
+            arguments = (found[place], str(runs), device)
+            jobs.append(Job("decay", place, decay.run_case, arguments))
     return jobs
 
 
@@ -158,3 +155,5 @@ def _stop(pool: ProcessPoolExecutor, at_once: bool) -> None:
     if at_once:
         for process in processes:
             process.terminate()
+        for process in processes:
+            process.join()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from dashpot.analysis.__main__ import main
+from dashpot.analysis.study.decay import cases
 
 
 @pytest.mark.parametrize(
@@ -19,17 +20,26 @@ from dashpot.analysis.__main__ import main
         (["stud"], ["stud"]),
         (["study", "--bar"], ["--bar"]),
         (["study", "--seed", "x"], ["--seed", "x"]),
-        (["study", "--seed", "-1"], ["--seed", ">= 0", "-1"]),
+        (["study", "--seed", "-1"], ["--seed", "from 0 to", "-1"]),
         (["study", "--only", "decay", "tea"], ["tea", "decay", "order", "training"]),
         (["study", "--device", "abacus"], ["--device", "abacus"]),
         (["study", "--out", "taken"], ["taken", "exists", "--overwrite"]),
-        (["study", "--out", "precious", "--overwrite"], ["precious", "lose"]),
+        (["study", "--out", "precious", "--overwrite"], ["precious", "not a study", "new one"]),
+        (["study", "--out", "precious"], ["precious", "not a study", "new one"]),
+        (["study", "--out", "link", "--overwrite"], ["link", "name a folder"]),
+        (["study", "--out", ".", "--overwrite"], ["the folder you are in"]),
+        (["study", "--overwrite"], ["--out"]),
+        (["study", "--seed", str(2**40)], ["--seed", "2³¹", str(2**40)]),
+        (["study", "--device", "meta"], ["--device", "meta", "cpu and cuda"]),
         (["study", "--out", "file"], ["file", "folder"]),
         (["study", "--out", "file/inside"], ["file"]),
     ],
 )
 def test_bad_calls(arguments, words, tmp_path, monkeypatch, capsys):
     (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "results.json").write_text("{}")
+    (tmp_path / "results.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "taken")
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.tex").write_text("years of work")
     (tmp_path / "file").write_text("")
@@ -78,8 +88,11 @@ def test_one_section_from_the_shell_and_overwrite(tmp_path):
     page = (out / "index.html").read_text(encoding="utf-8")
     assert "data:image/png;base64," in page and "http" not in page  # nothing is fetched
     assert (out / "orders.png").exists() and (out / "orders.svg").exists()
+    (out / "note.txt").write_text("of the study before")
     again = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, check=False)
     assert again.returncode == 0
+    assert not (out / "note.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
@@ -99,5 +112,5 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     saved = json.loads((out / "results.json").read_text())
-    assert saved["interrupted"] and 0 < len(saved["decay"]) < 40
+    assert saved["interrupted"] and 0 < len(saved["decay"]) < len(cases(quick=False))
     assert "interrupted" in (out / "index.html").read_text(encoding="utf-8")

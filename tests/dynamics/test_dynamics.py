@@ -160,7 +160,7 @@ def test_a_users_annotated_hyperparameter_is_checked() -> None:
         letter, reads, writes = "Q", ("p",), ("p",)
         strength: NonNegative
 
-    with pytest.raises(ValueError, match="strength must be a finite number >= 0; got -2.* Own"):
+    with pytest.raises(ValueError, match=r"strength must be a finite number >= 0; got -2.* Own"):
         Own(-2.0)
 
 
