@@ -84,22 +84,26 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Pictur
     undamped = _load(runs, rows, landscape, False)
     if not damped and not undamped:
         return None
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.0), layout="constrained")
-    if damped:
-        plot_energy(damped, references=_load(runs, rows, landscape, True, "_reference"), ax=left)
-    gamma = max((row["gamma"] for row in rows if row["landscape"] == landscape), default=0.0)
-    left.set_title(f"γ = {gamma:g}")
-    if undamped:
-        references = _load(runs, rows, landscape, False, "_reference")
-        plot_energy(undamped, references=references, view="inverse", ax=right)
-    right.set_title("γ = 0")
+    panels = [name for name, runs_of in (("γ > 0", damped), ("γ = 0", undamped)) if runs_of]
+    size = (5.25 * len(panels), 4.0)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False)
+    for ax, panel in zip(axes[0], panels, strict=True):
+        friction = panel == "γ > 0"
+        references = _load(runs, rows, landscape, friction, "_reference")
+        if friction:
+            plot_energy(damped, references=references, ax=ax)
+            gamma = max(row["gamma"] for row in rows if row["landscape"] == landscape)
+            ax.set_title(f"γ = {gamma:g}")
+        else:
+            plot_energy(undamped, references=references, view="inverse", ax=ax)
+            ax.set_title("γ = 0")
     return Picture(
         f"decay_{landscape.replace(' ', '_')}",
         "decay",
         f"Energy decay: {landscape}",
-        "Left, with linear friction: where the energy falls along a straight line its decay is "
+        "With linear friction (left): where the energy falls along a straight line its decay is "
         "exponential; lines of equal slope have equal rates, and a level stretch at the end is the "
-        "floor that the step size leaves. Right, without: where 1/E grows along a straight line "
+        "floor that the step size leaves. Without (right): where 1/E grows along a straight line "
         "the decay is algebraic, E ~ 1/(κt); a curve along the axis does not decay. Runs that "
         "cannot decay are shorter. Bands are oscillations. Dots: adaptive reference solution of "
         "the same ODE, over the time it was computed. The table says what the fit makes of each."
@@ -128,7 +132,7 @@ def _portrait(runs: Path, rows: Sequence[dict[str, Any]]) -> Picture | None:
         "Left: momentum against position in the double well, from the dot; cubic and adaptive "
         "friction brake the fast passages, so the orbit falls into a well sooner than LDHD's. "
         "Right: paths over the contours of Rosenbrock's valley, from the dot towards the star. "
-        "Both are the adaptive reference solutions.",
+        "Both are the adaptive reference solutions, over the time they were computed.",
         figure,
     )
 
