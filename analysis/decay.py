@@ -40,6 +40,7 @@ _FRACTIONS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.125)  # late windows tried
 _MIXED = 2.5  # standard deviations below r at which the slowest of mixed rates may lie: it
 # is there if it carries at least 1 / (1 + 2.5²) = 14 % of the energy
 _SMALLEST_DRIFT = 3e-5  # relative drift of a rate that is taken seriously
+_DOUBTFUL_DRIFT = 2e-3  # and that speaks against other windows when it does not slow down
 _FINEST = 5e-4  # no rate is claimed to be known better than this, relatively
 _ROUND_OFF = 1e-11  # changes of log E below this are rounding and solver errors
 _WIDEST = 0.35  # a rate whose relative half-interval exceeds this is not reported
@@ -373,7 +374,7 @@ def _exponential(fit: _Fit, r: Slopes) -> _Fit:
     drifts = abs(r.drift) > 3.0 * r.half_error + _SMALLEST_DRIFT * r.whole
     if drifts and not -0.5 < ratio < 0.9:
         text = f"undecided: the rate still changes, from {r.first:.3g} to {r.last:.3g}; run longer"
-        return fit._replace(reason=text, unsettled=ratio >= 1.0)
+        return fit._replace(reason=text, unsettled=ratio >= 1.0 and _matters(r))
     rate, seen = (limit, r.last) if drifts else (r.whole, r.whole)
     error = 3.0 * (r.half_error if drifts else r.error) + _FINEST * seen
     spread = math.sqrt(2.0 * (max(-r.drift, 0.0) + r.half_error) / length)
@@ -406,7 +407,7 @@ def _algebraic(fit: _Fit, s: Slopes, inverse: Array, unit: float) -> _Fit:
             f"undecided: d(1/E)/dt still changes, from {s.first * unit:.3g} to "
             f"{s.last * unit:.3g}; run longer"
         )
-        return fit._replace(reason=text, unsettled=True)
+        return fit._replace(reason=text, unsettled=_matters(s))
     age = float(inverse[-1]) / s.last / (end - start)
     rate, seen = (s.last + s.drift * age, s.last) if drifts else (s.whole, s.whole)
     error = 3.0 * (s.half_error if drifts else s.error) + _FINEST * seen
@@ -429,6 +430,11 @@ def _algebraic(fit: _Fit, s: Slopes, inverse: Array, unit: float) -> _Fit:
         reason=text,
         decided=True,
     )
+
+
+def _matters(s: Slopes) -> bool:
+    """Whether a drift is large enough to let the windows beside this one be doubted."""
+    return abs(s.drift) > _DOUBTFUL_DRIFT * abs(s.whole)
 
 
 def _settles_late(s: Slopes, inverse: Array) -> bool:

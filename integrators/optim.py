@@ -1,18 +1,18 @@
 """The catalogue as torch optimizers: `optim.CD(model.parameters(), lr=0.1)`.
 
-lr is a time step: the momentum kept from step to step is e^{−γ·lr}, so a schedule on lr also
-moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
+Besides their own hyperparameters they take the keywords of `Common`: word, weight_decay,
+momentum_init, maximize. lr is a time step: the momentum kept from step to step is e^{−γ·lr}, so a
+schedule on lr also moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
 """
 
 import math
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from torch import Tensor
 
 from .. import dynamics
 from ..dynamics.friction import Scheme
-from .optimizer import MomentumInit, WordOptimizer, optimizer
-from .word import Word
+from .optimizer import Common, WordOptimizer, optimizer
 
 __all__ = ["CADAM", "CD", "IKFAD", "KFAD", "LDHD", "WordOptimizer", "max_step_to_c", "optimizer"]
 
@@ -65,21 +65,9 @@ class LDHD(_Named):
         params: Any,
         lr: float | Tensor = 0.1,
         gamma: float = 1.0,
-        *,
-        word: str | Word | None = None,
-        weight_decay: float = 0.0,
-        momentum_init: MomentumInit = "zero",
-        maximize: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(
-            dynamics.LDHD(gamma),
-            params,
-            lr,
-            word=word,
-            weight_decay=weight_decay,
-            momentum_init=momentum_init,
-            maximize=maximize,
-        )
+        super().__init__(dynamics.LDHD(gamma), params, lr, **common)
 
 
 class KFAD(_Named):
@@ -99,20 +87,9 @@ class KFAD(_Named):
         mu: float = 1.0,
         *,
         scheme: Scheme = "palindrome",
-        word: str | Word | None = None,
-        weight_decay: float = 0.0,
-        momentum_init: MomentumInit = "zero",
-        maximize: bool = False,
+        **common: Unpack[Common],
     ) -> None:
-        super().__init__(
-            self._dynamics(gamma, alpha, mu, scheme),
-            params,
-            lr,
-            word=word,
-            weight_decay=weight_decay,
-            momentum_init=momentum_init,
-            maximize=maximize,
-        )
+        super().__init__(self._dynamics(gamma, alpha, mu, scheme), params, lr, **common)
 
 
 class IKFAD(KFAD):
@@ -133,10 +110,7 @@ class IKFAD(KFAD):
         mu: float = 2e-4,
         *,
         scheme: Scheme = "palindrome",
-        word: str | Word | None = None,
-        weight_decay: float = 0.0,
-        momentum_init: MomentumInit = "zero",
-        maximize: bool = False,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             params,
@@ -145,10 +119,7 @@ class IKFAD(KFAD):
             alpha,
             mu,
             scheme=scheme,
-            word=word,
-            weight_decay=weight_decay,
-            momentum_init=momentum_init,
-            maximize=maximize,
+            **common,
         )
 
 
@@ -169,26 +140,15 @@ class CD(_Named):
         c: float | None = None,
         *,
         max_step: float | None = None,
-        word: str | Word | None = None,
-        weight_decay: float = 0.0,
-        momentum_init: MomentumInit = "zero",
-        maximize: bool = False,
+        **common: Unpack[Common],
     ) -> None:
         if c is not None and max_step is not None:
             raise ValueError(f"give c or max_step, not both; got c={c} and max_step={max_step}")
-        if max_step is not None and word is None:
-            word = "BCDA"
+        if max_step is not None and common.get("word") is None:
+            common["word"] = "BCDA"
         if c is None:
             c = max_step_to_c(float(lr), 1e-3 if max_step is None else max_step)
-        super().__init__(
-            dynamics.CD(gamma, c),
-            params,
-            lr,
-            word=word,
-            weight_decay=weight_decay,
-            momentum_init=momentum_init,
-            maximize=maximize,
-        )
+        super().__init__(dynamics.CD(gamma, c), params, lr, **common)
 
 
 class CADAM(_Named):
@@ -211,17 +171,11 @@ class CADAM(_Named):
         eps: float = 1e-8,
         *,
         bias_correction: bool = False,
-        word: str | Word | None = None,
-        weight_decay: float = 0.0,
-        momentum_init: MomentumInit = "zero",
-        maximize: bool = False,
+        **common: Unpack[Common],
     ) -> None:
         super().__init__(
             dynamics.CADAM(gamma, alpha, c, eps, bias_correction),
             params,
             lr,
-            word=word,
-            weight_decay=weight_decay,
-            momentum_init=momentum_init,
-            maximize=maximize,
+            **common,
         )

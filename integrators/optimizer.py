@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -17,6 +17,15 @@ from .step import apply
 from .word import Substep, Word, count_gradients
 
 MomentumInit = Literal["zero", "gradient"]
+
+
+class Common(TypedDict, total=False):
+    """Keywords that every optimizer takes; `WordOptimizer` says what they mean."""
+
+    word: str | Word | None
+    weight_decay: float
+    momentum_init: MomentumInit
+    maximize: bool
 
 
 class WordOptimizer(torch.optim.Optimizer):
@@ -307,28 +316,13 @@ class _Active:
 
 
 def optimizer(
-    dynamics: Dynamics,
-    params: Any,
-    lr: float | Tensor,
-    *,
-    word: str | Word | None = None,
-    weight_decay: float = 0.0,
-    momentum_init: MomentumInit = "zero",
-    maximize: bool = False,
+    dynamics: Dynamics, params: Any, lr: float | Tensor, **common: Unpack[Common]
 ) -> WordOptimizer:
     """The torch optimizer of any dynamics and word: see `WordOptimizer`.
 
     optimizer(CD(gamma=0.002, c=6.5e5), model.parameters(), lr=0.1, word="BCDA")
     """
-    return WordOptimizer(
-        dynamics,
-        params,
-        lr,
-        word=word,
-        weight_decay=weight_decay,
-        momentum_init=momentum_init,
-        maximize=maximize,
-    )
+    return WordOptimizer(dynamics, params, lr, **common)
 
 
 def gradient_cut(substeps: Sequence[Substep]) -> int:

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from dashpot.analysis import decay_rate, predict
 from dashpot.analysis.study import run as study_run
 from dashpot.analysis.study.decay import LANDSCAPES, SCALES, cases, run_case
 from dashpot.analysis.study.report import terminal_tables, training_summary
 from dashpot.analysis.study.run import Results, next_folder, versions, write_results
-from dashpot.integrators import Trajectory
+from dashpot.dynamics import IKFAD, KFAD
+from dashpot.integrators import Trajectory, simulate
+from dashpot.landscapes import Quadratic
 
 KEYS = {
     "dynamics", "landscape", "word", "gamma", "model", "rate", "rate_low", "rate_high",
@@ -113,3 +116,18 @@ def test_the_training_summary_averages_over_seeds():
     assert summary["shown"] == "92.00 ± 2.00 %"
     assert training_summary(rows[:2])[0]["shown"] == "92.00 %"  # two seeds make no deviation
     assert "92.00 ± 2.00" in terminal_tables({"decay": [], "order": [], "training": rows})
+
+
+@pytest.mark.parametrize("save_every", [7, 10])
+@pytest.mark.parametrize(
+    "dynamics", [IKFAD(0.0, 1.0, 1.0), KFAD(0.0, 1.0, 1.0)], ids=["IKFAD", "KFAD"]
+)
+def test_with_a_word_of_order_two_the_interval_holds_the_law(dynamics, save_every):
+    """First-order words leave a bias of order h, which the interval does not know of."""
+    landscape = Quadratic([1.0, 2.0, 4.0])
+    run = simulate(
+        dynamics, landscape, step=0.05, steps=40_000, word="BCDADCB", save_every=save_every
+    )
+    fit = decay_rate(run)
+    assert fit.model == "algebraic"
+    assert fit.rate_low <= predict(dynamics, landscape).rate <= fit.rate_high
