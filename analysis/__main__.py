@@ -162,4 +162,7 @@ def _run(command: Study) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    given = sys.argv[1:]
+    if not given or given[0].startswith("-"):
+        given = ["study", *given]  # python -m dashpot.analysis --quick is dashpot study --quick
+    sys.exit(main(given))
