@@ -101,6 +101,7 @@ class WordOptimizer(torch.optim.Optimizer):
             "momentum_init": momentum_init,
             "maximize": maximize,
             "word": self.word.text,
+            "dynamics": self.dynamics.name,
         }
         super().__init__(params, defaults)
 
@@ -264,13 +265,13 @@ class WordOptimizer(torch.optim.Optimizer):
 
         Raises ValueError for the state of another word or of another optimizer.
         """
+        ours = f"the word {self.word.text} of {self.dynamics.name}"
         for group in state_dict["param_groups"]:
-            if group.get("word") != self.word.text:
-                theirs = f"the word {group['word']}" if "word" in group else "another optimizer"
-                raise ValueError(
-                    f"this state is of {theirs}; this optimizer runs {self.word.text} of "
-                    f"{self.dynamics.name}"
-                )
+            theirs = "another optimizer"
+            if "word" in group:
+                theirs = f"the word {group['word']} of {group.get('dynamics')}"
+            if theirs != ours:
+                raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
         super().load_state_dict(state_dict)
         ids = chain.from_iterable(g["params"] for g in state_dict["param_groups"])
         params = chain.from_iterable(g["params"] for g in self.param_groups)

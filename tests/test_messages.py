@@ -104,6 +104,8 @@ CASES: list[Case] = [
      ["all groups", "'BCDA'"]),
     ("state of another word", lambda: opt.CD(one()).load_state_dict(
         opt.CD(one(), word="BCDA").state_dict()), ValueError, ["word", "BCD", "of CD"]),
+    ("state of another dynamics", lambda: opt.CD(one()).load_state_dict(
+        opt.IKFAD(one()).state_dict()), ValueError, ["of IKFAD", "of CD"]),
     ("state of another optimizer", lambda: opt.CD(one()).load_state_dict(
         torch.optim.Adam(one()).state_dict()), ValueError, ["another optimizer", "of CD"]),
     ("half precision", lambda: run(dtype=torch.bfloat16), ValueError, ["float32", "bfloat16"]),
