@@ -150,10 +150,11 @@ def next_folder(parent: Path, stem: str = "study") -> Path:
 
 
 def _stop(pool: ProcessPoolExecutor, at_once: bool) -> None:
-    processes = list(getattr(pool, "_processes", {}).values())
-    pool.shutdown(wait=not at_once, cancel_futures=True)
     if at_once:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        processes = list(getattr(pool, "_processes", {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        while any(process.is_alive() for process in processes):
+            for process in processes:
+                process.terminate()  # ends the piece it is at (see start_worker), not the next
+                process.join(0.1)
+    pool.shutdown(wait=True, cancel_futures=True)
