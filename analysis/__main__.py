@@ -136,10 +136,10 @@ def _run(command: Study) -> int:
     from .study.run import next_folder, study
 
     out = command.out or next_folder(Path.cwd())
-    replaced = out.with_name(out.name + ".replaced")
-    if out.exists():
-        shutil.rmtree(replaced, ignore_errors=True)
-        out.rename(replaced)  # kept until the new study is whole
+    replaced = None
+    if out.exists():  # kept under a free name until the new study is whole
+        replaced = next_folder(out.parent, f"{out.name}-replaced")
+        out.rename(replaced)
     started = time.perf_counter()
     results = study(
         out,
@@ -152,10 +152,11 @@ def _run(command: Study) -> int:
     print(f"\n{out / 'index.html'} written in {time.perf_counter() - started:.0f} s")
     if results.interrupted:
         print("interrupted: this is what was finished")
-        if replaced.exists():
+        if replaced is not None:
             print(f"the study it was to replace is in {replaced}")
         return 130
-    shutil.rmtree(replaced, ignore_errors=True)
+    if replaced is not None:
+        shutil.rmtree(replaced)
     for failure in results.failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if results.failures else 0

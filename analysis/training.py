@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+from ..dynamics import State
 from ..integrators import optim
+from ..integrators.step import apply
 from ..landscapes import Digits, Split, classifier, digits
 
 SPLIT = 1  # the split of seed 0 served to settle epochs, ranges and trials, and was used up
@@ -262,18 +264,32 @@ def _epoch(
 
 @torch.no_grad()
 def _capped(optimizer: Optimizer) -> Tensor:
-    """The fraction of coordinates with 2chp² >= 1 just before the cubic damping, 0-dim.
+    """The fraction of coordinates whose p² the cubic damping of the coming step halves, 0-dim.
 
-    Their words (BACD, BEACD) kick first and nothing else moves p before C, so C will act on
-    p − h∇f, where p is the momentum the last step left.
+    It does where 2chp² >= 1 just before it. A copy of the state goes through the step's own
+    parts up to C; the optimizer is not touched.
     """
+    assert isinstance(optimizer, optim.WordOptimizer)
     felt = []
     for group in optimizer.param_groups:
-        h, c = group["lr"], group["c"]
+        dynamics = optimizer.dynamics.bind(group)
         for param in group["params"]:
-            p = optimizer.state.get(param, {}).get("p", 0.0) - h * param.grad
-            felt.append((2 * c * h * p * p >= 1).flatten())
+            state = optimizer.state.get(param, {})
+            names = dynamics.variables[1:]
+            variables = {name: state.get(name, torch.zeros_like(param)) for name in names}
+            s = State({"x": param.detach(), **variables, "g": param.grad}, param.ndim)
+            before = s.p
+            for substep in optimizer.opening:
+                part, before = dynamics.letters[substep.part.letter], s.p
+                apply([(part, group["lr"] * float(substep.fraction))], s, _no_more_gradients)
+                if part.letter == "C":
+                    break
+            felt.append(((before != 0) & (2 * s.p * s.p <= before * before)).flatten())
     return torch.cat(felt).double().mean()
+
+
+def _no_more_gradients(_: Tensor) -> Tensor:
+    raise AssertionError("the words of the study take one gradient a step")
 
 
 @torch.no_grad()

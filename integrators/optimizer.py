@@ -167,7 +167,7 @@ class WordOptimizer(torch.optim.Optimizer):
         active = [self._gather(group) for group in self.param_groups]
         active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
 
-        def evaluate(_: Any) -> Any:
+        def gradient(asking: _Active) -> Bundle:
             """The gradient at a point inside the step, where all groups have arrived by now."""
             assert closure is not None
             for one in active:
@@ -176,17 +176,16 @@ class WordOptimizer(torch.optim.Optimizer):
                 closure()
             for one in active:
                 one.state.g = self._gradients(one.group, one.params)
+            return asking.state.g
 
         for place, substep in enumerate((*self.closing, *self.opening)):
             closing = place < len(self.closing)
             for one in active:
                 h = one.last if closing else float(one.group["lr"])
-                if _is_idle(one.dynamics.letters[substep.part.letter]) or is_zero(h):
-                    continue
-                if substep.reads_gradient and one.state.g is None:
-                    evaluate(None)
                 part = one.dynamics.letters[substep.part.letter]
-                apply([(part, h * float(substep.fraction))], one.state, evaluate)
+                if not (_is_idle(part) or is_zero(h)):
+                    piece = (part, h * float(substep.fraction))
+                    apply([piece], one.state, lambda _, one=one: gradient(one))
             if place + 1 == len(self.closing):
                 for one in active:
                     one.share_friction()

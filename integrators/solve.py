@@ -70,7 +70,6 @@ def solve(
     rtol = max(rtol, 10 * torch.finfo(s.x.dtype).eps)
     dynamics = on_tensors(dynamics, s.x.device)
     problem = _Problem(dynamics, landscape, s)
-    bar = tqdm(total=round(until, 9), disable=not progress, desc=dynamics.name, unit="t")
     if method in SCIPY:
         if s.x.device.type != "cpu":
             raise ValueError(f"{method} runs on the CPU; use dopri5 or dopri8 on {s.x.device}")
@@ -78,12 +77,14 @@ def solve(
             raise ValueError(
                 f"stop_below needs the minimum of {landscape.name}, which is not known"
             )
-        outcome = _by_scipy(problem, grid, until, method, rtol, atol, stop_below, bar)
-    else:
-        if stop_below is not None:
-            raise ValueError(f"stop_below needs one of {', '.join(SCIPY)}; got {method}")
-        outcome = _by_torchdiffeq(problem, grid, method, rtol, atol, bar)
-    bar.close()
+    elif stop_below is not None:
+        raise ValueError(f"stop_below needs one of {', '.join(SCIPY)}; got {method}")
+    total = round(until, 9)
+    with tqdm(total=total, disable=not progress, desc=dynamics.name, unit="t") as bar:
+        if method in SCIPY:
+            outcome = _by_scipy(problem, grid, until, method, rtol, atol, stop_below, bar)
+        else:
+            outcome = _by_torchdiffeq(problem, grid, method, rtol, atol, bar)
     settings = {
         "method": method,
         "rtol": rtol,

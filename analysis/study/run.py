@@ -144,7 +144,7 @@ def versions() -> dict[str, str]:
 
 def next_folder(parent: Path, stem: str = "study") -> Path:
     """The first unused of study-001, study-002, ..."""
-    pattern = re.compile(rf"{stem}-(\d+)")
+    pattern = re.compile(rf"{re.escape(stem)}-(\d+)")
     taken = [int(m[1]) for path in parent.iterdir() if (m := pattern.fullmatch(path.name))]
     return parent / f"{stem}-{max(taken, default=0) + 1:03d}"
 

@@ -89,11 +89,12 @@ def test_one_section_from_the_shell_and_overwrite(tmp_path):
     assert "data:image/png;base64," in page and "http" not in page  # nothing is fetched
     assert (out / "orders.png").exists() and (out / "orders.svg").exists()
     (out / "note.txt").write_text("of the study before")
+    (tmp_path / "report-replaced-001").mkdir()  # somebody's folder, not ours to remove
     command.remove("study")  # it is what the module does by default
     again = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, check=False)
     assert again.returncode == 0
     assert not (out / "note.txt").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    assert {path.name for path in tmp_path.iterdir()} == {"report", "report-replaced-001"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
