@@ -60,7 +60,8 @@ class Part:
         letter    one capital, the part's name in words
         reads     variables the rate and the flow depend on; "g" is the gradient at x
         writes    variables the part changes; exactly the keys of `rate`
-        kind      "exact" (the flow is the solution) or "symmetric" (second order, S(-h) S(h) = 1)
+        kind      "exact" (the flow is the solution), "symmetric" (second order, S(-h) S(h) = 1), or
+                  "consistent" (first order: only d/dh flow at h = 0 is the rate)
         normals   standard normal numbers per coordinate the flow consumes (0: deterministic)
 
     Fields are hyperparameters; annotate them `NonNegative`, `Positive` or `Scalar` (any finite
@@ -71,7 +72,7 @@ class Part:
     letter: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
-    kind: ClassVar[Literal["exact", "symmetric"]] = "exact"
+    kind: ClassVar[Literal["exact", "symmetric", "consistent"]] = "exact"
     normals: ClassVar[int] = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

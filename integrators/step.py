@@ -6,8 +6,13 @@ from typing import Any
 from ..dynamics import Part, State
 
 
-def apply(pieces: Iterable[tuple[Part, Any]], s: State, gradient: Callable[[Any], Any]) -> None:
-    """Apply each part for its own time, in order, to the state `s`.
+def apply(
+    pieces: Iterable[tuple[Part, Any]],
+    s: State,
+    gradient: Callable[[Any], Any],
+    after: Callable[[Part, State], None] | None = None,
+) -> None:
+    """Apply each part for its own time, in order, to the state `s`; `after` sees it in between.
 
     The gradient is computed when a part reads it, and kept until a part moves x. A variable
     keeps its dtype: a part that computes with float64 scalars does not promote a float32 state.
@@ -23,3 +28,5 @@ def apply(pieces: Iterable[tuple[Part, Any]], s: State, gradient: Callable[[Any]
                 setattr(s, name, new.to(old.dtype))
         if "x" in part.writes:
             s.g = None
+        if after is not None:
+            after(part, s)
