@@ -9,6 +9,7 @@ from .elements import Scalar, sqrt
 from .friction import KineticFriction, Scheme
 from .kick import Kick
 from .moment import SecondMoment
+from .rank_one import RankOneFriction
 from .state import State
 
 _KRLS = (
@@ -19,6 +20,7 @@ _KLS = (
     "Karoni, Leimkuhler, Stoltz, Friction-adaptive descent: a family of dynamics-based "
     "optimization methods, 2023, arXiv:2306.06738"
 )
+_RL = "Rajpal, Leimkuhler, Low-Rank Adaptive Friction for Memory-Efficient LLM Pretraining, 2026"
 
 
 class LDHD(Dynamics):
@@ -81,6 +83,35 @@ class IKFAD(KFAD):
 
     citation = _KRLS
     _scalar = False
+
+
+class RIKFAD(Dynamics):
+    """Rank-one individual KFAD, for matrices X [m, n], with m + n frictions instead of m·n:
+
+        X' = P,  P' = −∇f − γ P − Ξ⊙P,  Ξ = r sᵀ/(mean(r) + ε),
+        r' = rowmean(P²)/μ − α r,  s' = colmean(P²)/μ − α s;  Ξ = 0 where mean(r) + ε = 0.
+
+    Energy H = f − f* + ½|P|², H' = −γ|P|² − Σ ΞP²; the friction stores none. The state has r as
+    `rows` [m, 1] and s as `cols` [1, n]; vectors have iKFAD's friction, see `RankOneFriction`.
+    At γ = 0 the energy decays like 1/t for ε = 0 and like 1/√t for ε > 0. `BACD` is the
+    published word; prefer `BCDA` where steps are large (h√L near 1): there the friction stands
+    between a kick and the drift.
+
+    gamma: linear friction γ >= 0; alpha: decay rate of r and s, >= 0; mu: thermal mass μ > 0;
+    eps_stab: ε >= 0, in the units of a friction.
+    """
+
+    word = "BACD"
+    citation = _RL
+
+    def __init__(self, gamma: Scalar, alpha: Scalar, mu: Scalar, eps_stab: Scalar = 0.0) -> None:
+        friction = RankOneFriction(alpha, mu, eps_stab)
+        super().__init__(Drift(), Kick(), LinearDamping(gamma), friction)
+
+    def energy_rate(self, s: State) -> Any:
+        friction = self.parts["C"]
+        assert isinstance(friction, RankOneFriction)
+        return -s.total((self.hyperparameters["gamma"] + friction.friction(s)) * (s.p * s.p))
 
 
 class CD(Dynamics):

@@ -8,10 +8,14 @@ from .part import Part
 from .state import State
 
 _SMALL = 1e-4  # time of the finite differences, fourth order in it
+_COLUMNS = 3  # of the matrices
 
 
 def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) -> dict[str, float]:
     """Verify a part on random states and return the errors measured, by property.
+
+    The states are `systems` vectors of `coordinates` numbers, and as many matrices with that many
+    rows; the larger error counts.
 
     * "rate": d/dh flow(h) at h = 0 equals `rate` (relative 1e-6)
     * "semigroup" of an exact flow: flow(b) flow(a) = flow(a + b) (relative 1e-10), or
@@ -23,8 +27,15 @@ def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) 
     Raises ValueError with the property that fails, the variable, and the size of the failure.
     A part without a flow is checked for its rate only.
     """
+    worst: dict[str, float] = {}
+    for shape in ((coordinates,), (coordinates, _COLUMNS)):
+        for property, error in _errors(part, _random_state(part, seed, shape, systems)).items():
+            worst[property] = max(error, worst.get(property, 0.0))
+    return worst
+
+
+def _errors(part: Part, start: State) -> dict[str, float]:
     name = type(part).__name__
-    start = _random_state(part, seed, coordinates, systems)
     keys = set(part.rate(start.copy()))
     if keys != set(part.writes):
         raise ValueError(
@@ -62,17 +73,17 @@ _MEANING = {
 }
 
 
-def _random_state(part: Part, seed: int, coordinates: int, systems: int) -> State:
+def _random_state(part: Part, seed: int, coordinates: tuple[int, ...], systems: int) -> State:
     generator = torch.Generator().manual_seed(seed)
 
     def draw(name: str) -> torch.Tensor:
-        shape = (systems,) if name in part.scalars else (coordinates, systems)
+        shape = (*part.shape_of(name, coordinates), systems)
         if name in ("x", "p", "g"):
             return torch.randn(shape, generator=generator, dtype=torch.float64)
         return 0.5 + torch.rand(shape, generator=generator, dtype=torch.float64)
 
     names = dict.fromkeys((*part.reads, *part.writes, "x", "p", "g", "unrelated"))
-    return State({n: draw(n) for n in names})
+    return State({n: draw(n) for n in names}, rank=len(coordinates))
 
 
 def _flow(part: Part, s: State, h: float) -> State:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .elements import Scalar, exp, phi1, soft_cap
+from .elements import Scalar, exp, log1p, maximum, nonzero, phi1, soft_cap
 from .part import NonNegative, Part
 from .state import State
 
@@ -42,6 +42,10 @@ class CubicDamping(Part):
     def flow(self, s: State, h: Scalar) -> None:
         s.p = soft_cap(2 * self.c * h, s.p)
 
+    def backward_limit(self, s: State) -> Any:
+        """1/(2 c p²): where the solution came from infinity."""
+        return 1 / nonzero(2 * self.c * s.p * s.p)
+
 
 @dataclass(frozen=True)
 class CubicLinearDamping(Part):
@@ -68,6 +72,16 @@ class CubicLinearDamping(Part):
     def flow(self, s: State, h: Scalar) -> None:
         phi = 2 * h * phi1(-2 * self.gamma * h)
         s.p = exp(-self.gamma * h) * soft_cap(self.c * phi, s.p)
+
+    def backward_limit(self, s: State) -> Any:
+        """ln(1 + γ/(c p²)) / (2γ), which is 1/(2 c p²) at γ = 0: where the flow's root vanishes.
+
+        Written as T ln(1 + u)/u with T = 1/(2 c p²) and u = 2γT, so that γ = 0 needs no branch;
+        u is kept below 1e30, where T is beyond any use.
+        """
+        cubic = CubicDamping(0.0).bind(self.hyperparameters).backward_limit(s)
+        u = nonzero(-maximum(-2 * self.gamma * cubic, -1e30))
+        return cubic * (log1p(u) / u)
 
 
 @dataclass(frozen=True)

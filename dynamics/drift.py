@@ -27,6 +27,25 @@ class Drift(Part):
 
 
 @dataclass(frozen=True)
+class MassiveDrift(Part):
+    """x' = p/m with m = `mass`; exact flow x + h p/m. Keeps the kinetic energy |p|²/(2m)."""
+
+    letter = "A"
+    reads = ("p",)
+    writes = ("x",)
+    mass: Positive
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"x": s.p / self.mass}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        s.x = s.x + h / self.mass * s.p
+
+    def energy(self, s: State) -> Any:
+        return 0.5 * s.total(s.p * s.p) / self.mass
+
+
+@dataclass(frozen=True)
 class PreconditionedDrift(Part):
     """x' = p / (√ζ + ε), element by element; exact flow x + h p / (√ζ + ε).
 

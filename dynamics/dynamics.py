@@ -95,6 +95,12 @@ class Dynamics:
     def hyperparameters(self) -> dict[str, Any]:
         return {k: v for part in self.parts.values() for k, v in part.hyperparameters.items()}
 
+    def shape_of(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of a variable where x has `shape`: like x unless a part that has it differs."""
+        parts = [p for p in self.parts.values() if name in (*p.writes, *p.reads)]
+        shapes = (part.shape_of(name, shape) for part in parts)
+        return next((own for own in shapes if own != shape), shape)
+
     def bind(self, values: Mapping[str, Any]) -> Self:
         """A copy with other hyperparameter values, unchecked (see `Part.bind`)."""
         bound = copy.copy(self)

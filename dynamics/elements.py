@@ -50,6 +50,7 @@ def _float_exp(x: float) -> float:
 exp = _elementwise("exp", _float_exp)
 sqrt = _elementwise("sqrt", lambda x: math.sqrt(x) if x >= 0 else math.nan)
 abs = _elementwise("abs", math.fabs)
+log1p = _elementwise("log1p", lambda x: math.log1p(x) if x > -1 else math.nan)
 
 
 def maximum(x: Value, bound: float) -> Value:
@@ -127,3 +128,35 @@ def total(x: Value, rank: int) -> Value:
     if isinstance(x, np.ndarray | np.generic):
         return x.sum(axis=tuple(range(rank))) if rank else x
     return x.total()
+
+
+def rowmean(x: Value, rank: int) -> Value:
+    """The mean of each row, [m, 1, ..., 1] of [m, n, ...]: rows are along the first axis.
+
+    The first `rank` axes are coordinates. With fewer than two of them a row is one number.
+    """
+    return _mean(x, tuple(range(1, rank))) if _is_plain(x) else x.rowmean()
+
+
+def colmean(x: Value, rank: int) -> Value:
+    """The mean over the rows, [1, n, ...] of [m, n, ...] and [1] of [n]."""
+    return _mean(x, (0,) if rank else ()) if _is_plain(x) else x.colmean()
+
+
+def where_matrix(value: Value, otherwise: Value, rank: int) -> Value:
+    """`value` for a matrix (two coordinate axes or more), `otherwise` for a vector or a number."""
+    if _is_plain(value):
+        return value if rank >= 2 else otherwise
+    return value.where_matrix(otherwise)
+
+
+def _is_plain(x: Value) -> bool:
+    return isinstance(x, Tensor | np.ndarray | np.generic | float | int)
+
+
+def _mean(x: Value, axes: tuple[int, ...]) -> Value:
+    if not axes or isinstance(x, float | int):
+        return x
+    if isinstance(x, Tensor):
+        return x.mean(dim=axes, keepdim=True)
+    return x.mean(axis=axes, keepdims=True)

@@ -63,6 +63,9 @@ class Part:
         kind      "exact" (the flow is the solution), "symmetric" (second order, S(-h) S(h) = 1), or
                   "consistent" (first order: only d/dh flow at h = 0 is the rate)
         normals   standard normal numbers per coordinate the flow consumes (0: deterministic)
+        reversible  whether there is a flow backwards in time at all (False: noise, for example)
+
+    Variables are shaped like x unless `scalars` or `shape_of` says otherwise.
 
     Fields are hyperparameters; annotate them `NonNegative`, `Positive` or `Scalar` (any finite
     number) and they are checked when the part is made (ValueError). Write `rate` and `flow` with
@@ -74,6 +77,7 @@ class Part:
     writes: ClassVar[tuple[str, ...]]
     kind: ClassVar[Literal["exact", "symmetric", "consistent"]] = "exact"
     normals: ClassVar[int] = 0
+    reversible: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -110,6 +114,13 @@ class Part:
             "use solve(...), which needs the rate only"
         )
 
+    def backward_limit(self, s: State) -> Any:
+        """The longest time for which the flow exists backwards from `s`, ∞ for most.
+
+        A number, or one per coordinate; beyond it the flow returns NaN.
+        """
+        return math.inf
+
     def energy(self, s: State) -> Any:
         """The energy this part keeps in the variables other than x; 0 for most."""
         return 0.0
@@ -123,9 +134,20 @@ class Part:
         """The variables it writes that hold one number per system, not one per coordinate."""
         return ()
 
+    def shape_of(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of one of its variables where x has `shape`: like x, or () for `scalars`.
+
+        Override it for a variable of another shape, such as one number per row of a matrix.
+        """
+        return () if name in self.scalars else shape
+
     @property
     def has_flow(self) -> bool:
         return type(self).flow is not Part.flow
+
+    @property
+    def has_backward_limit(self) -> bool:
+        return type(self).backward_limit is not Part.backward_limit
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -33,6 +33,18 @@ class State:
         """Sum over all coordinates, one number per system."""
         return elements.total(value, self.rank)
 
+    def rowmean(self, value: Any) -> Any:
+        """The mean of each row of a matrix, [m, 1, *batch] of [m, n, *batch]."""
+        return elements.rowmean(value, self.rank)
+
+    def colmean(self, value: Any) -> Any:
+        """The mean of each column of a matrix, [1, n, *batch] of [m, n, *batch]."""
+        return elements.colmean(value, self.rank)
+
+    def where_matrix(self, value: Any, otherwise: Any) -> Any:
+        """`value` where x is a matrix, `otherwise` where it is a vector or a number."""
+        return elements.where_matrix(value, otherwise, self.rank)
+
     def copy(self, **changes: Any) -> "State":
         """A new state with the same arrays, except for the `changes`."""
         return State({**self.__dict__, **changes}, self.rank)

@@ -14,18 +14,32 @@ from dashpot.dynamics import (
     IKFAD,
     KFAD,
     LDHD,
+    NAG,
+    AdamODE,
     BiasCorrectedDrift,
     Clock,
     CubicDamping,
     CubicLinearDamping,
+    Descent,
     Drift,
     Dynamics,
+    GradientFlow,
+    HighResolutionHB,
+    HighResolutionNAGC,
+    HighResolutionNAGSC,
     Kick,
     KineticFriction,
     LinearDamping,
+    MassiveDrift,
+    ModifiedMomentum,
+    Nesterov,
     Part,
     PreconditionedDrift,
+    RankOneFriction,
+    RisingKick,
     SecondMoment,
+    UniformMomentum,
+    VanishingDamping,
     WeightDecay,
 )
 from dashpot.integrators import simulate, solve
@@ -38,12 +52,19 @@ PARTS: list[Part] = [
     PreconditionedDrift(1e-3),
     PreconditionedDrift(0.0),
     BiasCorrectedDrift(1e-3, 0.4, 0.2),
+    MassiveDrift(0.6),
     Clock(),
     Kick(),
+    RisingKick(0.3),
+    RisingKick(0.0),
+    Descent(0.3),
+    Descent(-0.3),
     SecondMoment(0.3),
     SecondMoment(0.0),
     LinearDamping(0.3),
     LinearDamping(0.0),
+    VanishingDamping(3.0),
+    VanishingDamping(2.5, onset=0.3),
     CubicDamping(0.7),
     CubicDamping(0.0),
     CubicLinearDamping(0.3, 0.7),
@@ -55,6 +76,8 @@ PARTS: list[Part] = [
     KineticFriction(0.0, 0.8, scheme="rotation"),
     KineticFriction(0.4, 0.8, scalar=True),
     KineticFriction(0.4, 0.8, scalar=True, scheme="rotation"),
+    RankOneFriction(0.4, 0.8),
+    RankOneFriction(0.0, 0.8, 0.2),
 ]
 """Every part of the package, with ordinary and limiting hyperparameters."""
 
@@ -65,6 +88,19 @@ CATALOGUE: list[Dynamics] = [
     IKFAD(gamma=0.3, alpha=0.7, mu=0.9),
     CADAM(gamma=0.3, alpha=0.6, c=0.5, eps=0.1),
 ]
+
+MOMENTUM_FLOWS: list[Dynamics] = [
+    GradientFlow(0.8),
+    NAG(gamma=0.4, rate=0.2),
+    Nesterov(),
+    HighResolutionHB(mu=0.5, s=0.04),
+    HighResolutionNAGSC(mu=0.5, s=0.04),
+    HighResolutionNAGC(s=0.04),
+    ModifiedMomentum(h=0.4, momentum=0.6),
+    UniformMomentum(h=0.4, momentum=0.6, nesterov=True),
+    AdamODE(gamma=0.3, alpha=0.6, eps=0.1),
+]
+"""Momentum methods as flows; those with a part F, an Euler step, have words of order 1."""
 
 
 class CoupledQuartic(Landscape):
@@ -80,6 +116,22 @@ class CoupledQuartic(Landscape):
     def df(self, x: Tensor) -> Tensor:
         a, b = x[0] * x[0], x[1] * x[1]
         return torch.stack((x[0] * (1 + a + b), x[1] * (2 + b + a)))
+
+
+class CoupledMatrix(Landscape):
+    """f = Σ (x²/2 + x⁴/4) + (Σ x)²/4 of a matrix, 3 × 2 by default, started off every symmetry."""
+
+    def __init__(self, *shape: int) -> None:
+        shape = shape or (3, 2)
+        self.axes = tuple(range(len(shape)))
+        start = torch.linspace(-0.7, 1.3, math.prod(shape), dtype=torch.float64).reshape(shape)
+        super().__init__(None, shape, name="coupled matrix", minimum=0.0, start=start)
+
+    def f(self, x: Tensor) -> Tensor:
+        return (x**2 / 2 + x**4 / 4).sum(self.axes) + x.sum(self.axes) ** 2 / 4
+
+    def df(self, x: Tensor) -> Tensor:
+        return x + x**3 + x.sum(self.axes, keepdim=True) / 2
 
 
 class Flat(Landscape):
@@ -164,7 +216,7 @@ def measured_order(
 
 def ordinary_start(dynamics: Dynamics) -> dict[str, Any]:
     """A start off every symmetry; ζ starts at 1, where symmetric CADAM words keep their order."""
-    known: dict[str, Any] = {"x": [1.0, -0.6], "p": [0.3, 0.5], "zeta": [1.0, 1.0]}
+    known: dict[str, Any] = {"x": [1.0, -0.6], "p": [0.3, 0.5], "zeta": [1.0, 1.0], "t": 0.5}
     known["xi"] = 0.2 if "xi" in dynamics.scalars else [0.2, 0.1]
     return {name: known[name] for name in dynamics.variables}
 
