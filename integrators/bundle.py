@@ -13,8 +13,8 @@ from ..dynamics import elements
 class Bundle:
     """Tensors of any shapes under elementwise arithmetic, by torch's `_foreach_` functions.
 
-    The other operand is a Bundle of the same length (its tensors may be 0-dim), a number, or a
-    0-dim tensor. `total` sums over every element of every tensor, in float64.
+    The other operand is a Bundle of the same length (its tensors are broadcast, one to one), a
+    number, or a 0-dim tensor. `total` sums over every element of every tensor, in float64.
     """
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
@@ -78,6 +78,9 @@ class Bundle:
     def abs(self) -> "Bundle":
         return self._map("abs")
 
+    def log1p(self) -> "Bundle":
+        return self._map("log1p")
+
     def maximum(self, bound: float) -> "Bundle":
         return self._with(bound, "clamp_min")
 
@@ -86,6 +89,18 @@ class Bundle:
 
     def phi1(self) -> "Bundle":
         return Bundle([elements.phi1(t) for t in self.tensors])
+
+    # a tensor's own axes are its coordinates: matrices and vectors may stand side by side
+
+    def rowmean(self) -> "Bundle":
+        return Bundle([elements.rowmean(t, t.ndim) for t in self.tensors])
+
+    def colmean(self) -> "Bundle":
+        return Bundle([elements.colmean(t, t.ndim) for t in self.tensors])
+
+    def where_matrix(self, otherwise: "Bundle") -> "Bundle":
+        pairs = zip(self.tensors, otherwise.tensors, strict=True)
+        return Bundle([elements.where_matrix(a, b, a.ndim) for a, b in pairs])
 
     def total(self) -> Tensor:
         sums = [t.sum(dtype=torch.float64).to(self.tensors[0].device) for t in self.tensors]

@@ -5,28 +5,26 @@ momentum_init, maximize. lr is a time step: the momentum kept from step to step 
 schedule on lr also moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
 """
 
-import math
 from typing import Any, Self, Unpack
 
 from torch import Tensor
 
 from .. import dynamics
 from ..dynamics.friction import Scheme
+from .convert import max_step_to_c
 from .optimizer import Common, WordOptimizer, optimizer
 
-__all__ = ["CADAM", "CD", "IKFAD", "KFAD", "LDHD", "WordOptimizer", "max_step_to_c", "optimizer"]
-
-
-def max_step_to_c(lr: float, max_step: float) -> float:
-    """The c at which a full cubic step caps a coordinate's move at `max_step`: c = h/(2 max_step²).
-
-    After C, |p| <= 1/√(2ch), so |h p| <= √(h/(2c)); it caps the move in words that put C between
-    the kick and the drift (BCDA).
-    """
-    for name, value in (("lr", lr), ("max_step", max_step)):
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a finite number > 0 to give c; got {value}")
-    return lr / (2 * max_step**2)
+__all__ = [
+    "CADAM",
+    "CD",
+    "IKFAD",
+    "KFAD",
+    "LDHD",
+    "RIKFAD",
+    "WordOptimizer",
+    "max_step_to_c",
+    "optimizer",
+]
 
 
 _TORCH_WORDS = {
@@ -57,7 +55,7 @@ class LDHD(_Named):
     """Heavy ball: x' = p, p' = −∇f − γ p; see `dashpot.dynamics.LDHD` and `WordOptimizer`.
 
     torch.optim.SGD(lr=η, momentum=β) is word "BAD" with lr = √η, gamma = −ln(β)/lr, and the
-    default word "BDA" with lr = √(η/β), gamma = −ln(β)/lr.
+    default word "BDA" with lr = √(η/β), gamma = −ln(β)/lr; `convert.from_sgd` does it for any.
     """
 
     def __init__(
@@ -123,6 +121,27 @@ class IKFAD(KFAD):
         )
 
 
+class RIKFAD(_Named):
+    """iKFAD for matrices with m + n frictions instead of m·n; see `dashpot.dynamics.RIKFAD`.
+
+    A matrix parameter keeps its momentum, `rows` [m, 1] and `cols` [1, n]; a tensor with more
+    axes counts all but the first as columns; a vector has the friction of IKFAD. The defaults are
+    IKFAD's. eps_stab = 0 is safe: where a matrix is at rest its friction is 0.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float | Tensor = 0.1,
+        gamma: float = 0.1,
+        alpha: float = 0.1,
+        mu: float = 2e-4,
+        eps_stab: float = 0.0,
+        **common: Unpack[Common],
+    ) -> None:
+        super().__init__(dynamics.RIKFAD(gamma, alpha, mu, eps_stab), params, lr, **common)
+
+
 class CD(_Named):
     """Cubic damping: p' = −∇f − γ p − c p³; see `dashpot.dynamics.CD` and `WordOptimizer`.
 
@@ -158,7 +177,7 @@ class CADAM(_Named):
     (β₁ = e^{−γh}, β₂ = e^{−αh}, lr_Adam = h²√α/(1−β₁)), plus a cubic damping that keeps
     |p| <= 1/√(2ch). Momenta are of the size of gradient/γ: tune c until a coordinate in a hundred
     feels the cap (published values lie at 0.02–2e7). With c = 0 and bias_correction=True it is
-    Adam, with weight_decay AdamW.
+    Adam, with weight_decay AdamW: `convert.from_adam` gives the arguments for any settings.
     """
 
     def __init__(

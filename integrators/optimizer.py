@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..dynamics import Dynamics, Part, State, WeightDecay
+from .backward import may_lack_a_past, missing
 from .bundle import Bundle, is_zero, step_sizes
 from .start import not_a_dynamics
 from .step import apply
@@ -44,8 +45,9 @@ class WordOptimizer(torch.optim.Optimizer):
                    momentum_init, maximize and hyperparameters of the dynamics
     lr             step size h >= 0. With lr = 0 a step changes nothing
     word           order of the letters; None: the dynamics' default word
-    weight_decay   w >= 0 in x' = −w x, applied exactly before the first drift, unless the word
-                   places W itself (a symmetric word stays symmetric only if it does: `BWAWB`)
+    weight_decay   w >= 0 in x' = −w x, applied exactly before the first drift, in a symmetric
+                   word by halves before the first and after the last one, unless the word
+                   places W itself. In a composed word it stands in the innermost word
     momentum_init  "zero"; or "gradient" for p = +∇f at the first step, as the code published
                    with the paper does although its drift adds +h p: its first step climbs.
                    Only for reproducing that code
@@ -57,7 +59,8 @@ class WordOptimizer(torch.optim.Optimizer):
     kept as equal copies. Gradients are never modified.
 
     Raises ValueError for hyperparameters out of range and words that do not fit, RuntimeError
-    at a sparse gradient or a missing closure.
+    at a sparse gradient, a missing closure, or a flow that does not exist backwards for as long
+    as a negative fraction asks (parameters and state are then as before the call).
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class WordOptimizer(torch.optim.Optimizer):
         cut = gradient_cut(substeps)
         self.opening, self.closing = substeps[:cut], substeps[cut:]
         self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
+        self.backward = may_lack_a_past(substeps)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -164,6 +168,7 @@ class WordOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        undo = self._undo() if self.backward else None
         active = [self._gather(group) for group in self.param_groups]
         active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
 
@@ -184,6 +189,11 @@ class WordOptimizer(torch.optim.Optimizer):
                 h = one.last if closing else float(one.group["lr"])
                 part = one.dynamics.letters[substep.part.letter]
                 if not (_is_idle(part) or is_zero(h)):
+                    if undo is not None and substep.fraction < 0:
+                        limit = part.backward_limit(one.state)
+                        if reason := missing(substep, part, limit, h):
+                            undo()
+                            raise RuntimeError(f"nothing was changed: {reason}")
                     piece = (part, h * float(substep.fraction))
                     apply([piece], one.state, lambda _, one=one: gradient(one))
             if place + 1 == len(self.closing):
@@ -192,6 +202,20 @@ class WordOptimizer(torch.optim.Optimizer):
         for one in active:
             self._scatter(one)
         return loss
+
+    def _undo(self) -> Callable[[], None]:
+        """How to put back parameters that were moved to where a gradient was asked for."""
+        params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        points = [p.clone() for p in params]
+        fresh = [p for p in params if p not in self.state]
+
+        def undo() -> None:
+            for param, point in zip(params, points, strict=True):
+                param.copy_(point)
+            for param in fresh:
+                self.state.pop(param, None)
+
+        return undo
 
     def _gradients(self, group: Mapping[str, Any], params: Sequence[Tensor]) -> Bundle:
         grads = []
@@ -230,10 +254,12 @@ class WordOptimizer(torch.optim.Optimizer):
         for name in self.dynamics.variables[1:]:
             if name in self.dynamics.scalars:
                 state[name] = self._scalar_start(name, param, group)
-            else:
-                state[name] = torch.zeros_like(
-                    param, dtype=_state_dtype(param), memory_format=torch.preserve_format
-                )
+                continue
+            zeros = torch.zeros_like(
+                param, dtype=_state_dtype(param), memory_format=torch.preserve_format
+            )
+            shape = self.dynamics.shape_of(name, tuple(param.shape))
+            state[name] = zeros if shape == zeros.shape else zeros.new_zeros(shape)
         if group["momentum_init"] == "gradient":
             state["p"] = grad.clone(memory_format=torch.preserve_format)
 
@@ -351,15 +377,22 @@ def _is_idle(part: Part) -> bool:
 
 
 def _insert_decay(word: Word, dynamics: Dynamics) -> Word:
-    """W before the first drift, or at the end of a word without one (plain gradient descent)."""
+    """W before the first drift of the innermost word, or at the end of one without a drift.
+
+    If that word is symmetric, W also follows the last drift: half each, and it stays symmetric.
+    """
     drifts = {
         letter
         for letter, part in dynamics.letters.items()
         if "x" in part.writes and "g" not in part.reads
     }
-    places = [word.text.index(letter) for letter in drifts if letter in word.letters]
-    place = min(places, default=len(word.text))
-    return Word(f"{word.text[:place]}W{word.text[place:]}")
+    before, inner, after = word.innermost
+    tokens = Word(inner).tokens
+    places = [i for i, token in enumerate(tokens) if token[0] in drifts]
+    if places and Word(inner).is_symmetric:
+        tokens.insert(places[-1] + 1, "W")
+    tokens.insert(min(places, default=len(tokens)), "W")
+    return Word(f"{before}{''.join(tokens)}{after}")
 
 
 def _write(params: Sequence[Tensor], x: Bundle) -> None:

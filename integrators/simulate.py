@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
+from .backward import may_lack_a_past, obstacle
 from .field import Field
 from .start import first_state, on_tensors
 from .step import apply
@@ -49,7 +50,9 @@ def simulate(
     frozen while others go on; its status is "diverged", and what it had is kept. Ctrl-C returns
     what is done with status "interrupted".
 
-    Raises ValueError or TypeError for arguments that do not fit, before anything is computed.
+    Raises ValueError or TypeError for arguments that do not fit, before anything is computed;
+    ValueError also where a word with negative fractions asks a flow for more of its past, from
+    x0, than there is (later in the run that is a lost trajectory).
     """
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
@@ -61,6 +64,14 @@ def simulate(
         apply(pieces, state, landscape.df)
 
     run = _Run(s, dynamics.variables, steps, save_every)
+    if may_lack_a_past(plan.substeps):
+
+        def explain(state: State) -> str:
+            return obstacle(plan.substeps, step, state, landscape.df)
+
+        if reason := explain(s):
+            raise ValueError(f"the word {plan.text!r} cannot start at x0: {reason}")
+        run.explain = explain
     status: Status = "finished"
     with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
         try:
@@ -108,6 +119,8 @@ class _Run:
         self.saved: dict[str, list[Tensor]] = {name: [] for name in names}
         self.any_lost = self.all_lost = False
         self.last_words = ""
+        self.explain: Callable[[State], str] | None = None
+        self.reason = "overflow"
         self.save()
 
     def is_due(self, index: int) -> bool:
@@ -162,7 +175,9 @@ class _Run:
             self.stopped_at[lost_now] = self.done + 1
             self.any_lost = True
             self.all_lost = bool((self.stopped_at >= 0).all())
-            self.last_words = self.last_words or _describe(previous, lost_now, self.names)
+            if not self.last_words:
+                self.last_words = _describe(previous, lost_now, self.names)
+                self.reason = (self.explain and self.explain(previous)) or "overflow"
         if self.any_lost:
             frozen = self.stopped_at >= 0
             for name in self.names:
@@ -188,9 +203,11 @@ class _Run:
         many = f"{len(lost)} of {self.stopped_at.numel()} trajectories; the first " * (
             self.stopped_at.numel() > 1
         )
+        where = f"{many}at step {first} (t = {first * step:g}), coming from {self.last_words}"
+        if self.reason != "overflow":
+            return f"no flow backwards: {where}: {self.reason}"
         return (
-            f"overflow: {many}at step {first} (t = {first * step:g}), coming from "
-            f"{self.last_words}. Try a smaller step, or a word in which every kick is damped "
+            f"overflow: {where}. Try a smaller step, or a word in which every kick is damped "
             "before the drift that follows, such as BCDA"
         )
 

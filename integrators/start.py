@@ -55,17 +55,18 @@ def first_state(
     batch = x.shape[: x.ndim - rank]
     variables = {"x": inside(x, rank)}
     for name in dynamics.variables[1:]:
-        single = name in dynamics.scalars
-        kind = torch.float64 if single else x.dtype
-        full = (*batch,) if single else (*batch, *shape)
+        own = dynamics.shape_of(name, shape)
+        full = (*batch, *own)
+        kind = torch.float64 if name in dynamics.scalars else x.dtype
         value = _tensor(name, given.get(name, 0.0), kind, x.device)
         try:
             value = value.broadcast_to(full)
         except RuntimeError:
             raise ValueError(
-                f"x0[{name!r}] must have shape {full} like x0['x']; got {tuple(value.shape)}"
+                f"x0[{name!r}] must have shape {full}, or broadcast to it, where x0['x'] has shape "
+                f"{tuple(x.shape)}; got {tuple(value.shape)}"
             ) from None
-        variables[name] = inside(value, 0 if single else rank)
+        variables[name] = inside(value, len(own))
     return State(variables, rank)
 
 

@@ -27,7 +27,8 @@ class Trajectory:
     Attributes
         times              [T]
         states             by name; `run["x"]` is `[T, *batch, *shape]`, a variable with one
-                           number per system (KFAD's xi) `[T, *batch]`
+                           number per system (KFAD's xi) `[T, *batch]`, one with a number per
+                           row of a matrix (RIKFAD's rows) `[T, *batch, m, 1]`
         energy             [T, *batch], the dynamics' Lyapunov energy (iKFAD: with + μ/2 |ξ|²)
         mechanical_energy  [T, *batch], E = f − f* + ½|p|² (CADAM: H_C); decay rates are of this
         settings           everything that made the run, as plain values; `minimum` is the f*
@@ -119,7 +120,7 @@ def record(
     """Make a Trajectory from states `[T, *shape, *batch]` (coordinates before the batch)."""
     rank = len(landscape.shape)
     # energies treat time as one more batch axis, before those of the batch
-    axes = {name: 0 if name in dynamics.scalars else rank for name in states}
+    axes = {name: len(dynamics.shape_of(name, tuple(landscape.shape))) for name in states}
     s = State({name: value.movedim(0, axes[name]) for name, value in states.items()}, rank)
     minimum = landscape.minimum
     # a network cannot be evaluated at thousands of points at once

@@ -1,18 +1,15 @@
 """A word: the order in which the parts of a dynamics are applied in one step."""
 
-import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from decimal import Decimal
 from fractions import Fraction
 
 from ..dynamics import Dynamics, Part
-
-# bounded lengths: a word is short, and so are the messages about it
-_NUMBER = r"[+-]?[0-9.]{1,60}(?:e[+-]?[0-9]{1,2})?(?:/[0-9]{1,60})?"
-_TOKEN = re.compile(rf"([A-Z])(?::({_NUMBER}))?")
-_CLOSE = 1e-12  # written decimals may miss 1 by their rounding
+from .composition import Pieces, is_symmetric, shown
+from .consistency import check
+from .spelling import TOKEN, read, refuse_consistent, written
+from .word_order import WordOrder, order_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,9 @@ class Substep:
         return "x" in self.part.writes
 
     def __str__(self) -> str:
-        return self.part.letter if self.fraction == 1 else f"{self.part.letter}:{self.fraction}"
+        return (
+            self.part.letter if self.fraction == 1 else f"{self.part.letter}:{shown(self.fraction)}"
+        )
 
 
 class Word:
@@ -42,13 +41,18 @@ class Word:
     is checked against it: every letter must be known and the fractions of every summand must add
     up to 1, where a combined letter (G = C + D) counts for each of its summands.
 
+    Words can be made from words, by the methods or in the text, one inside the other:
+    `adjoint(BCDA)`, `symmetrize(BCDA)`, `yoshida(BADAB)`, `suzuki(symmetrize(BCDA))`,
+    `compose(BADAB,1/4,1/2,1/4)`. Exact flows of one letter that meet at a seam become one.
+
     Attributes
         text       the word without white space
-        letters    its letters
-        fractions  the fraction of h of each letter (exact rationals)
+        letters    its letters, written out
+        fractions  the fraction of h of each letter (rationals; roots to 60 digits)
         substeps   (with a dynamics) the parts to apply with their fractions
 
-    Raises ValueError naming the letter, its position (from 1), and a word that would be right.
+    Raises ValueError naming the letter, its position (from 1), and a word that would be right;
+    also for a negative fraction of a part that has no flow backwards at all.
     """
 
     def __init__(self, text: "str | Word", dynamics: Dynamics | None = None) -> None:
@@ -57,21 +61,22 @@ class Word:
         if not isinstance(text, str):
             raise TypeError(f"a word is text such as 'BACD'; got {text!r}")
         self.text = "".join(text.split())
-        self.letters, written, self._places = _parse(self.text)
-        self.fractions = _share(self.text, self.letters, written)
+        self._pieces: Pieces = read(self.text, dynamics)
+        self.letters = tuple(piece.letter for piece in self._pieces)
+        self.fractions = tuple(piece.fraction for piece in self._pieces)
         self.dynamics = dynamics
         if dynamics is not None:
-            _check(self, dynamics)
+            check(self.text, self._pieces, dynamics)
 
     @property
     def is_symmetric(self) -> bool:
         """Whether the word reads the same backwards, fractions included.
 
         With parts whose flows are exact or symmetric, such a step is its own inverse under
-        h → −h and therefore of even order, at least 2.
+        h → −h and therefore of even order, at least 2. With a part that is only consistent it
+        is not, and neither is the word.
         """
-        pairs = list(zip(self.letters, self.fractions, strict=True))
-        return pairs == pairs[::-1]
+        return is_symmetric(self._pieces, self.dynamics)
 
     @property
     def substeps(self) -> tuple[Substep, ...]:
@@ -88,6 +93,99 @@ class Word:
     def gradients_per_step(self) -> int:
         """Gradients a step costs in a long run; one is reused while the point has not moved."""
         return count_gradients(self.substeps, fresh=count_fresh(self.substeps))
+
+    def order(self, relations: Sequence[str] | None = None, highest: int = 6) -> WordOrder:
+        """The order by algebra: the product of the flows against the flow of the sum.
+
+        The logarithm of e^{h a₁ X₁} e^{h a₂ X₂} … (the word from left to right) is compared with
+        h ΣX in the free Lie algebra of the parts' vector fields (Lie derivatives), in rationals,
+        or with 60 digits where a fraction is not a short one. The first power of h at which they
+        differ gives the order and the error, as commutators: see `WordOrder`. A combined letter
+        is the sum of its summands; a symmetric flow is exp(hC + h³C₃ + …) and a consistent one
+        exp(hF + h²F₂ + …) with unknown C₃, F₂.
+
+        relations   commutators that vanish, such as ("[B,E]", "[B,[B,[B,A]]]"), and what follows
+                    from them; () for none. None: parts that do not touch each other's variables
+                    commute (`commuting`). Without a dynamics the letters are independent
+        highest     the highest order to be told from higher ones
+
+        Raises ValueError for a relation that cannot be read. Source: Hairer, Lubich, Wanner,
+        Geometric Numerical Integration, chapter III.
+        """
+        return order_of(self._pieces, self.dynamics, relations, highest)
+
+    def adjoint(self) -> "Word":
+        """The word backwards: the inverse of its step with −h. Of the same order.
+
+        Raises ValueError where a part is only consistent.
+        """
+        if not self._is_plain:
+            return self._made(f"adjoint({self.text})")
+        refuse_consistent(self._pieces, self.dynamics, f"the adjoint of {self.text!r}")
+        return self._made("".join(reversed(self.tokens)))
+
+    def rotated(self, n: int) -> "Word":
+        """The word that begins n letters later and ends with those it leaves out: a conjugate.
+
+        Its steps are those of the word seen from another point of the cycle, so long runs share
+        stability and convergence. A composed word is written out with its fractions.
+        """
+        tokens = self.tokens
+        n %= len(tokens)
+        return self._made("".join(tokens[n:] + tokens[:n]))
+
+    def symmetrized(self) -> "Word":
+        """The word with h/2, then its adjoint with h/2 (Strang 1968): symmetric, order >= 2.
+
+        Where two halves of one letter meet they become one, if the flow is exact. Raises
+        ValueError where a part is only consistent.
+        """
+        return self._made(f"symmetrize({self.text})")
+
+    def composed(self, weights: Iterable[Fraction | Decimal | float | str]) -> "Word":
+        """The word with w₁h, then with w₂h, …; ValueError unless the weights add up to 1.
+
+        A float counts as the decimal that it prints.
+        """
+        exact = [Fraction(repr(w) if isinstance(w, float) else w) for w in weights]
+        return self._made(f"compose({','.join((self.text, *map(written, exact)))})")
+
+    def yoshida(self) -> "Word":
+        """The triple jump w, 1 − 2w, w with w = 1/(2 − 2^{1/(p+1)}) (Yoshida 1990).
+
+        Raises a symmetric word of even order p to order p + 2. The middle weight is negative
+        (−1.70 at p = 2), so every flow must exist backwards for that long. ValueError if the
+        word is not symmetric: see `symmetrized`.
+        """
+        return self._made(f"yoshida({self.text})")
+
+    def suzuki(self) -> "Word":
+        """The quintuple jump w, w, 1 − 4w, w, w with w = 1/(4 − 4^{1/(p+1)}) (Suzuki 1990).
+
+        As `yoshida`, with two more repetitions and a middle weight of only −0.66 at p = 2.
+        """
+        return self._made(f"suzuki({self.text})")
+
+    def _made(self, text: str) -> "Word":
+        return Word(text, self.dynamics)
+
+    @property
+    def _is_plain(self) -> bool:
+        return "(" not in self.text
+
+    @property
+    def innermost(self) -> tuple[str, str, str]:
+        """The text before, of, and after the word inside all compositions."""
+        before, bracket, rest = self.text.rpartition("(")
+        inner = rest.partition(")")[0].partition(",")[0]
+        return before + bracket, inner, rest.removeprefix(inner)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Letter by letter, the text of the word written out."""
+        if self._is_plain:
+            return [match[0] for match in TOKEN.finditer(self.text)]
+        return [f"{piece.letter}:{written(piece.fraction)}" for piece in self._pieces]
 
     def __len__(self) -> int:
         return len(self.letters)
@@ -125,152 +223,3 @@ def count_fresh(substeps: Sequence[Substep]) -> bool:
     for substep in substeps:
         fresh = (fresh or substep.reads_gradient) and not substep.moves_x
     return fresh
-
-
-def _parse(
-    text: str,
-) -> tuple[tuple[str, ...], tuple[Fraction | None, ...], tuple[int, ...]]:
-    """Letters, written fractions, and the position (from 1) of each letter in the text."""
-    letters: list[str] = []
-    fractions: list[Fraction | None] = []
-    places: list[int] = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
-        if match is None:
-            raise ValueError(_unreadable(text, place))
-        letters.append(match[1])
-        places.append(match.start(1) + 1)
-        fractions.append(_fraction(text, match) if match[2] else None)
-        place = match.end()
-    if not letters:
-        raise ValueError("the word is empty; write the letters of one step, for example 'BACD'")
-    return tuple(letters), tuple(fractions), tuple(places)
-
-
-def _fraction(text: str, match: re.Match[str]) -> Fraction:
-    numerator, _, denominator = match[2].partition("/")
-    try:
-        return Fraction(numerator) / Fraction(denominator or 1)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(
-            f"cannot read the fraction {match[2]!r} at position {match.start(2) + 1} of {text!r}; "
-            "write it as B:1/4 or B:0.25"
-        ) from None
-
-
-def _unreadable(text: str, place: int) -> str:
-    where = f"at position {place + 1} of the word {text!r}"
-    if text[place].islower() and text.isalpha():
-        return (
-            f"lower-case {text[place]!r} {where}: half steps are written by repetition; "
-            f"write {text.upper()!r}, where a letter that occurs n times gets h/n each time"
-        )
-    if text[place] == ":":
-        return f"a fraction {where} does not follow a letter or is not a number; write B:1/4"
-    return f"{text[place]!r} {where} is not a letter A to Z; write a word such as 'BACD'"
-
-
-def _share(
-    text: str, letters: Sequence[str], written: Sequence[Fraction | None]
-) -> tuple[Fraction, ...]:
-    """Fractions with the unwritten ones sharing what the written ones leave."""
-    taken: dict[str, Fraction] = {}
-    open_places: Counter[str] = Counter()
-    for letter, fraction in zip(letters, written, strict=True):
-        if fraction is None:
-            open_places[letter] += 1
-        else:
-            taken[letter] = taken.get(letter, Fraction(0)) + fraction
-    shares = {letter: (1 - taken.get(letter, 0)) / Fraction(n) for letter, n in open_places.items()}
-    for letter, share in shares.items():
-        if share == 0:
-            raise ValueError(
-                f"in the word {text!r} the written fractions of {letter} already add up to 1 and "
-                f"leave nothing for the unwritten {letter}; drop it or write its fraction"
-            )
-    return tuple(
-        shares[letter] if fraction is None else fraction
-        for letter, fraction in zip(letters, written, strict=True)
-    )
-
-
-def _check(word: Word, dynamics: Dynamics) -> None:
-    known = dynamics.letters
-    for place, letter in zip(word._places, word.letters, strict=True):
-        if letter not in known:
-            raise ValueError(
-                f"unknown letter {letter!r} at position {place} of the word {word.text!r}: "
-                f"{dynamics.name} has {_alphabet(dynamics)}; try {_suggest(word, dynamics)!r}"
-            )
-        if not known[letter].has_flow:
-            raise ValueError(
-                f"letter {letter!r} at position {place} of the word {word.text!r}: the part "
-                f"{type(known[letter]).__name__} has no flow, so it cannot stand in a word; "
-                "use solve(...), which needs its rate only"
-            )
-    for letter, total in _summand_times(word.letters, word.fractions, dynamics).items():
-        if abs(total - 1) > _CLOSE:
-            users = [k for k in known if letter in {part.letter for part in known[k].split()}]
-            places = [i for i, k in zip(word._places, word.letters, strict=True) if k in users]
-            if not places:
-                problem = f"leaves out {letter} ({type(dynamics.parts[letter]).__name__})"
-            else:
-                problem = f"applies {letter} for {_show(total)} h in a step instead of h"
-                problem += f" (at position {', '.join(map(str, places))})"
-            raise ValueError(
-                f"the word {word.text!r} is inconsistent with {dynamics.name}: it {problem}; "
-                f"try {_suggest(word, dynamics)!r}"
-            )
-
-
-def _summand_times(
-    letters: Sequence[str], fractions: Sequence[Fraction], dynamics: Dynamics
-) -> dict[str, Fraction]:
-    """For how long, in units of h, a step applies each summand."""
-    times = dict.fromkeys(dynamics.parts, Fraction(0))
-    for letter, fraction in zip(letters, fractions, strict=True):
-        for summand in dynamics.letters[letter].split():
-            times[summand.letter] += fraction
-    return times
-
-
-def _alphabet(dynamics: Dynamics) -> str:
-    names = [f"{k} ({type(part).__name__})" for k, part in sorted(dynamics.letters.items())]
-    return ", ".join(names)
-
-
-def _suggest(word: Word, dynamics: Dynamics) -> str:
-    """A consistent word close to the one written, or the default."""
-    letters = set(word.letters)
-    unknown, missing = letters - set(dynamics.letters), set(dynamics.parts) - letters
-    if len(unknown) == len(missing) == 1:
-        repaired = word.text.replace(unknown.pop(), missing.pop())
-        if _is_consistent(repaired, dynamics):
-            return repaired
-    kept = "".join(letter for letter in word.letters if letter in dynamics.letters)
-    for repaired in (kept, kept + "".join(sorted(missing)), *_without_overlap(kept, dynamics)):
-        if repaired and _is_consistent(repaired, dynamics):
-            return repaired
-    return (get_close_matches(word.text, [dynamics.word]) or [dynamics.word])[0]
-
-
-def _without_overlap(text: str, dynamics: Dynamics) -> Iterable[str]:
-    """Drop the combined letters, or what they cover."""
-    for letter, part in dynamics.combined.items():
-        covered = {summand.letter for summand in part.split()}
-        yield "".join(a for a in text if a not in covered)
-        yield text.replace(letter, "")
-
-
-def _is_consistent(text: str, dynamics: Dynamics) -> bool:
-    try:
-        letters, written, _ = _parse(text)
-        times = _summand_times(letters, _share(text, letters, written), dynamics)
-    except (ValueError, KeyError):
-        return False
-    return all(abs(time - 1) <= _CLOSE for time in times.values())
-
-
-def _show(fraction: Fraction) -> str:
-    return str(fraction) if fraction.denominator < 1000 else f"{float(fraction):.6g}"

@@ -1,9 +1,10 @@
-"""Orders of the words, measured by halving h against an adaptive reference."""
+"""Orders of the words, measured by halving h against an adaptive reference, and proved."""
 
 import pytest
-from problems import measured_order
+from problems import CATALOGUE, measured_order
 
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
+from dashpot.integrators import Word
 
 ldhd = LDHD(gamma=0.7)
 cd = CD(gamma=0.4, c=0.8)
@@ -35,11 +36,13 @@ def name(value: object) -> str:
 def test_order_one(dynamics: Dynamics, word: str) -> None:
     steps = (256, 512, 1024)  # the next term of the error is of relative size h
     assert measured_order(dynamics, word, steps=steps) == pytest.approx(1.0, abs=0.07)
+    assert Word(word, dynamics).order().order == 1
 
 
 @pytest.mark.parametrize(("dynamics", "word"), SECOND, ids=name)
 def test_order_two(dynamics: Dynamics, word: str) -> None:
     assert measured_order(dynamics, word) == pytest.approx(2.0, abs=0.07)
+    assert Word(word, dynamics).order().order == 2
 
 
 def test_written_fractions_can_break_or_keep_the_order() -> None:
@@ -49,10 +52,40 @@ def test_written_fractions_can_break_or_keep_the_order() -> None:
     assert crooked == pytest.approx(1.0, abs=0.07)
 
 
-def test_order_four_by_yoshida_fractions() -> None:
-    """w1 = 1/(2 − 2^{1/3}), w0 = 1 − 2 w1; exact flows run backwards in the middle."""
-    w1 = 1 / (2 - 2 ** (1 / 3))
-    w0 = 1 - 2 * w1
-    stages = [f"B:{w / 2!r}D:{w / 2!r}A:{w!r}D:{w / 2!r}B:{w / 2!r}" for w in (w1, w0, w1)]
-    word = "".join(stages)
-    assert measured_order(ldhd, word, steps=(8, 16, 32)) == pytest.approx(4.0, abs=0.15)
+FOURTH = [
+    *((ldhd, f"{jump}(BADAB)") for jump in ("yoshida", "suzuki")),
+    *((made, f"{jump}(BCDADCB)") for made in (cd, ikfad) for jump in ("yoshida", "suzuki")),
+    (kfad, "suzuki(symmetrize(BCDA))"),
+    (cadam, "suzuki(EBCDADCBE)"),
+]
+
+
+@pytest.mark.parametrize(("dynamics", "word"), FOURTH, ids=name)
+def test_order_four(dynamics: Dynamics, word: str) -> None:
+    """Negative substeps included; the weights have 60 digits."""
+    assert Word(word, dynamics).order().order == 4
+    measured = measured_order(dynamics, word, steps=(16, 32, 64))
+    assert measured == pytest.approx(4.0, abs=0.15)
+
+
+@pytest.mark.parametrize("dynamics", CATALOGUE, ids=name)
+@pytest.mark.parametrize("text", ["{}", "adjoint({})", "symmetrize({})"])
+def test_measured_and_proved_orders_of_the_default_words_agree(
+    dynamics: Dynamics, text: str
+) -> None:
+    word = Word(text.format(dynamics.word), dynamics)
+    steps = (64, 128, 256) if word.is_symmetric else (256, 512, 1024)
+    measured = measured_order(dynamics, word.text, steps=steps)
+    assert measured == pytest.approx(word.order().order, abs=0.1)
+
+
+def test_order_six_by_two_jumps() -> None:
+    """Between the larger terms of coarse steps and the round-off of fine ones (2e-9 to 9e-6)."""
+    measured = measured_order(ldhd, "yoshida(yoshida(BADAB))", steps=(8, 16, 32))
+    assert measured == pytest.approx(6.0, abs=0.15)
+
+
+def test_two_symmetric_halves_in_a_row_keep_the_order() -> None:
+    for word in ("BDACCADB", "symmetrize(BDAC)"):
+        assert measured_order(ikfad, word) == pytest.approx(2.0, abs=0.07)
+        assert Word(word, ikfad).order().order == 2
