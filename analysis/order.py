@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..dynamics import Dynamics
 from ..integrators import Trajectory, Word, simulate, solve
@@ -28,6 +29,16 @@ class ConvergenceOrder:
     errors: tuple[float, ...]
     word: str
     dynamics: str
+
+
+def coupled_quartic() -> Landscape:
+    """f = ¼(x₁⁴ + x₂⁴) + x₁² + ½x₁x₂ + ½x₂² + 0.1 x₁³x₂: nonlinear, coupled, no symmetry."""
+
+    def f(x: Tensor) -> Tensor:
+        a, b = x[0], x[1]
+        return (a**4 + b**4) / 4 + a**2 + a * b / 2 + b**2 / 2 + a**3 * b / 10
+
+    return Landscape(f, 2, name="coupled quartic", start=[1.0, -0.7])
 
 
 def convergence_order(

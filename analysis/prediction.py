@@ -1,14 +1,17 @@
 """What theory says about the decay of the energy E = f − f* + ½|p|² (CADAM: H_C)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from scipy.optimize import root_scalar
 from torch import Tensor
 
-from ..dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
+from ..dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics
 from ..landscapes import Landscape
+from .lyapunov import PROVED, prove
 
 Model = Literal["exponential", "algebraic", "none", "unknown"]
 
@@ -50,9 +53,13 @@ def predict(
         return Prediction("unknown", math.nan, "the Hessian at the minimiser is singular")
     v = {name: float(value) for name, value in dynamics.hyperparameters.items()}
     if isinstance(dynamics, CADAM):
-        return _cadam(v, hessian, modes, step)
+        return _cadam(dynamics, v, hessian, modes, step)
+    if isinstance(dynamics, LDHD | CD | KFAD | RIKFAD) and v["gamma"] > 0:
+        return _damped(v, modes)
+    if isinstance(dynamics, RIKFAD):
+        return _rank_one(dynamics, v, landscape.shape, hessian, modes)
     if isinstance(dynamics, LDHD | CD | KFAD):
-        return _damped(v, modes) if v["gamma"] > 0 else _undamped(dynamics, v, hessian, modes)
+        return _undamped(dynamics, v, hessian, modes)
     return Prediction("unknown", math.nan, f"no law is recorded for {dynamics.name}")
 
 
@@ -102,12 +109,57 @@ def _undamped(
     return Prediction("algebraic", 1 / float((1 / kappas).sum()), law)
 
 
-def _cadam(v: dict[str, float], hessian: Tensor, modes: Tensor, step: float | None) -> Prediction:
+def _rank_one(
+    dynamics: RIKFAD,
+    v: dict[str, float],
+    shape: tuple[int, ...],
+    hessian: Tensor,
+    modes: Tensor,
+) -> Prediction:
+    """γ = 0: Ξ is of first order in the frictions at ε = 0, of second order for ε > 0."""
+    if v["alpha"] == 0:
+        return Prediction("unknown", math.nan, "γ = α = 0: the friction it ends on has no formula")
+    vector = len(shape) < 2
+    one_line = vector or 1 in (shape[0], math.prod(shape[1:]))
+    if vector or (one_line and v["eps_stab"] == 0):  # the same as IKFAD
+        return _undamped(dynamics, v, hessian, modes)
+    if v["eps_stab"] == 0:
+        law = "E ~ 1/t; a constant is known only for one row or one column"
+        return Prediction("algebraic", math.nan, law)
+    law = "ε > 0: E ~ 1/√t, d(E⁻²)/dt tends to a constant"
+    if math.prod(shape) == 1:
+        law += f", 2κ₂/(εμ²) = {inverse_square_rate(v, float(modes[0])):g}"
+    return Prediction("unknown", math.nan, law)
+
+
+def inverse_square_rate(v: Mapping[str, float], k: float, energy: float = 0.0) -> float:
+    """d(E⁻²)/dt of RIKFAD on the 1 × 1 matrix, f = k x²/2, γ = 0, ε = `eps_stab` > 0, at energy E:
+
+        2κ₂/(εμ²) · (1 − κ₃E/(κ₂εμ)),  κ₂ = 1/α² + 3/(2D),
+        κ₃ = 1/α³ + 3/(αD) + 3α/(8D²),  D = α² + 4k;  E = 0 is the limit t → ∞.
+
+    With p² = E(1 − cos θ), r = (E/μ)(1/α − X), X = Re e^{iθ}/(α + 2i√k), κ_n is the mean of
+    (1/α − X)ⁿ (1 − cos θ) over a period, and E' = −⟨Ξp²⟩ with Ξ = r²/(r + ε) ≈ r²/ε − r³/ε².
+    """
+    a, mu, eps = v["alpha"], v["mu"], v["eps_stab"]
+    d = a * a + 4 * k
+    second = 1 / a**2 + 3 / (2 * d)
+    third = 1 / a**3 + 3 / (a * d) + 3 * a / (8 * d * d)
+    return 2 * second / (eps * mu**2) * (1 - third * energy / (second * eps * mu))
+
+
+def _cadam(
+    dynamics: CADAM, v: dict[str, float], hessian: Tensor, modes: Tensor, step: float | None
+) -> Prediction:
     gamma, alpha, eps = v["gamma"], v["alpha"], v["eps"]
     if gamma == 0:
         if v["c"] == 0:
             return Prediction("none", math.nan, "γ = c = 0: the energy grows")
-        return Prediction("none", math.nan, "γ = 0: the lag of ζ feeds a limit cycle")
+        law = "γ = 0: the lag of ζ feeds a limit cycle"
+        if alpha > 0 and _is_diagonal(hessian):
+            height = sum(limit_cycle_energy(dynamics, float(k)) for k in torch.diagonal(hessian))
+            law += f", H_C near Σ αs²/k = {height:.3g}, s(s + ε)² = k/(12c) (ω much larger than α)"
+        return Prediction("none", math.nan, law)
     grows = gamma <= alpha / 8
     if _eps_takes_over(alpha, eps, gamma, modes, step):
         if grows:
@@ -161,31 +213,38 @@ def cadam_floor(alpha: float, modes: Tensor, step: float) -> float:
     return alpha * step**4 * float(modes.sum()) / 12
 
 
+def limit_cycle_energy(dynamics: CADAM, k: float) -> float:
+    """The H_C of the limit cycle on which CADAM ends at γ = 0, c > 0, on f = k x²/2:
+
+        H_C = α s²/k,  s = √ζ the root of s (s + ε)² = k/(12c);  at ε = 0: α (12c)^(−2/3) k^(−1/3)
+
+    Averaged over a period, for √(k/(s + ε)) ≫ α: there the lag of ζ behind g² feeds in as much
+    as the cubic damping removes. Uncoupled coordinates each have their own cycle. Raises
+    TypeError for another dynamics, ValueError where there is no cycle (γ ≠ 0, α, c or k not > 0).
+    """
+    if not isinstance(dynamics, CADAM):
+        raise TypeError(f"limit_cycle_energy takes a CADAM(gamma=0, ...); got {dynamics!r}")
+    v = {name: float(value) for name, value in dynamics.hyperparameters.items()}
+    if v["gamma"] != 0 or min(v["alpha"], v["c"], k) <= 0:
+        raise ValueError(
+            f"the limit cycle needs gamma = 0 and alpha, c, k > 0; got {dynamics!r}, k={k:g}"
+        )
+    size = math.cbrt(k / (12 * v["c"]))
+    e = v["eps"] / size
+    root = root_scalar(lambda u: u * (u + e) ** 2 - 1, bracket=(0.0, 2.0), xtol=1e-300, rtol=1e-14)
+    return v["alpha"] * (size * root.root) ** 2 / k
+
+
 def provable_rate(dynamics: Dynamics, landscape: Landscape, energy: float) -> float | None:
     """The exponential rate proved for every m-strongly convex f, from the Lyapunov energy at t = 0.
 
-    `energy` is H̃(0) − f*. None where nothing is proved: m unknown or 0, γ = 0, CADAM.
-
-    * LDHD: 2γ/3 for γ <= 3√(m/2), else 2r₋, r₋ = (γ − √(γ² − 4m))/2
-    * CD: min(2γ/3, m/(γ + (3/16) c E₀ γ²/m))
-    * KFAD, iKFAD: min(γ/3, α, m/γ, √(αγmμ/(2E₀)))
+    `energy` is H̃(0) − f*. None where nothing is proved: m unknown or 0, γ = 0, CADAM. The
+    formulas are in `lyapunov.prove`; `certificate` follows them along a run.
     """
     m = landscape.m
-    v = {name: float(value) for name, value in dynamics.hyperparameters.items()}
-    if not m or isinstance(dynamics, CADAM) or not v.get("gamma"):
+    if not m or not isinstance(dynamics, PROVED) or not float(dynamics.hyperparameters["gamma"]):
         return None
-    gamma = v["gamma"]
-    if isinstance(dynamics, LDHD):
-        if gamma <= 3 * math.sqrt(m / 2):
-            return 2 * gamma / 3
-        return gamma - math.sqrt(gamma**2 - 4 * m)
-    if isinstance(dynamics, CD):
-        return min(2 * gamma / 3, m / (gamma + 3 / 16 * v["c"] * energy * gamma**2 / m))
-    if isinstance(dynamics, KFAD):
-        alpha, mu = v["alpha"], v["mu"]
-        mixed = math.sqrt(alpha * gamma * m * mu / (2 * energy)) if energy > 0 else math.inf
-        return min(gamma / 3, alpha, m / gamma, mixed)
-    return None
+    return float(prove(dynamics, m, energy).rate)
 
 
 def _is_diagonal(hessian: Tensor) -> bool:

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..dynamics import State
-from ..integrators import optim
+from ..dynamics import CD, LDHD, State
+from ..integrators import convert, optim
 from ..integrators.step import apply
 from ..landscapes import Digits, Split, classifier, digits
 
@@ -32,7 +32,7 @@ _ORDER_SEED = 1 << 31  # the order of the batches is drawn apart from the weight
 
 Hyperparameters: TypeAlias = dict[str, float]
 Parameters: TypeAlias = Iterable[nn.Parameter]
-Build: TypeAlias = Callable[[Parameters, Mapping[str, float]], Optimizer]
+Build: TypeAlias = Callable[[Parameters, Mapping[str, Any]], Optimizer]
 
 
 @dataclass(frozen=True)
@@ -102,19 +102,20 @@ def _adam(v: Mapping[str, float]) -> Hyperparameters:
     return {"lr": v["lr"], "beta1": 1 - v["1 - beta1"], "beta2": 1 - v["1 - beta2"]}
 
 
-def _heavy_ball(v: Mapping[str, float], kick: float = 1.0) -> Hyperparameters:
-    """h and γ of torch's SGD: lr = ρh² with ρ = `kick`, momentum = e^{−γh}."""
-    h = math.sqrt(v["lr"] / kick)
-    return {"lr": h, "gamma": -math.log1p(-v["1 - momentum"]) / h}
+def _heavy_ball(v: Mapping[str, float], word: str = "BAD") -> Hyperparameters:
+    """h and γ with which a word of LDHD is torch's SGD."""
+    sgd = _sgd(v)
+    made = convert.from_sgd(sgd["lr"], sgd["momentum"], word=word)
+    return {"lr": made.lr, **made.dynamics.hyperparameters}
 
 
 def _cubic(h: float, max_momentum: float) -> float:
     """c at which a step of the cubic damping leaves |p| <= 1/√(2ch) = `max_momentum`."""
-    return optim.max_step_to_c(h, h * max_momentum)
+    return convert.max_step_to_c(h, h * max_momentum)
 
 
 def _ldhd(v: Mapping[str, float]) -> Hyperparameters:
-    return _heavy_ball(v, kick=1 - v["1 - momentum"])  # word BDA: the kick is damped at once
+    return _heavy_ball(v, LDHD.word)
 
 
 def _cd(v: Mapping[str, float]) -> Hyperparameters:
@@ -123,26 +124,26 @@ def _cd(v: Mapping[str, float]) -> Hyperparameters:
 
 
 def _ikfad(v: Mapping[str, float]) -> Hyperparameters:
-    """1/(αμ) acts as the c of CD; αh is the part of ξ that a step forgets."""
-    found = _heavy_ball(v)
-    alpha = v["alpha lr"] / found["lr"]
-    mu = 1 / (alpha * _cubic(found["lr"], v["max_momentum"]))
-    return {**found, "alpha": alpha, "mu": mu}
+    """The IKFAD that tends to `_cd`; αh is the part of ξ that a step forgets."""
+    cd = _cd(v)
+    made = convert.cd_to_ikfad(CD(cd["gamma"], cd["c"]), v["alpha lr"] / cd["lr"])
+    return {"lr": cd["lr"], **made.hyperparameters}
 
 
 def _cadam(v: Mapping[str, float]) -> Hyperparameters:
-    """h, γ, α of torch's Adam: β₁ = e^{−γh}, β₂ = e^{−αh}, lr = h²√α/(1−β₁)."""
-    gamma_h, alpha_h = -math.log1p(-v["1 - beta1"]), -math.log1p(-v["1 - beta2"])
-    h = (v["lr"] * v["1 - beta1"] / math.sqrt(alpha_h)) ** (2 / 3)
-    c = _cubic(h, v["max_momentum"])
-    return {"lr": h, "gamma": gamma_h / h, "alpha": alpha_h / h, "c": c}
+    """h, γ, α with which CADAM at c = 0 is torch's Adam; then c."""
+    adam = _adam(v)
+    made = convert.from_adam(adam["lr"], (adam["beta1"], adam["beta2"]))
+    values = made.dynamics.hyperparameters
+    found = {"lr": made.lr, "gamma": values["gamma"], "alpha": values["alpha"]}
+    return {**found, "c": _cubic(made.lr, v["max_momentum"])}
 
 
 def _made_by(cls: Callable[..., Optimizer]) -> Build:
     return lambda params, v: cls(params, **v)
 
 
-def _torch_adam(params: Parameters, v: Mapping[str, float]) -> Optimizer:
+def _torch_adam(params: Parameters, v: Mapping[str, Any]) -> Optimizer:
     return torch.optim.Adam(params, lr=v["lr"], betas=(v["beta1"], v["beta2"]))
 
 
@@ -191,6 +192,7 @@ def train(
     hyperparameters: Mapping[str, float],
     seed: int,
     *,
+    word: str | None = None,
     epochs: int = EPOCHS,
     batch_size: int = BATCH_SIZE,
     evaluate: Literal["validation", "test"] = "validation",
@@ -201,6 +203,7 @@ def train(
 
     name             a key of OPTIMIZERS
     hyperparameters  what that optimizer wants, see `Method.names`; `tuned(name)` gives it
+    word             another order of the parts than the default; not for SGD and Adam
     evaluate         "test" reads the test split, once, after the last step; "validation" never
     progress         called with (epoch, training loss) after every epoch
 
@@ -208,10 +211,13 @@ def train(
     so in its status. Raises ValueError for names, hyperparameters and sizes that do not fit.
     """
     _check(name, hyperparameters, epochs, batch_size, evaluate)
+    if word is not None and not hasattr(optim, name):
+        raise ValueError(f"{name} has no word: it is torch's own optimizer; leave word out")
     data = _data()
     training, validation = (_on(split, device) for split in (data.train, data.validation))
     model = classifier(seed=seed).to(device)
-    optimizer = OPTIMIZERS[name].build(model.parameters(), hyperparameters)
+    written = {} if word is None else {"word": word}
+    optimizer = OPTIMIZERS[name].build(model.parameters(), {**hyperparameters, **written})
     order = torch.Generator().manual_seed(seed + _ORDER_SEED)
     started = time.perf_counter()
     curve = [(0, *_evaluate(model, training)[:1], *_evaluate(model, validation))]

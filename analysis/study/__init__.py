@@ -1,6 +1,6 @@
-"""The study that `dashpot study` runs: decay of the energy, order of words, a trained network."""
+"""The study that `dashpot study` runs: decay, order, theory, momentum, and a trained network."""
 
 from typing import Literal, get_args
 
-Section = Literal["decay", "order", "training"]
+Section = Literal["decay", "order", "theory", "momentum", "training"]
 SECTIONS: tuple[Section, ...] = get_args(Section)

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,18 @@ import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ...integrators.files import atomic
-from ..order import ConvergenceOrder
-from ..training import TrainingRun
-from .figures import draw
+from .section import Picture
 
 
 def write_report(
     out: Path,
     results: dict[str, Any],
-    orders: Sequence[ConvergenceOrder],
-    training: Sequence[TrainingRun],
+    drawings: Iterable[Picture],
 ) -> Path:
     """Draw the figures into `out` (PNG and SVG) and write `index.html` with them inside."""
     mpl.use("Agg")
     pictures = []
-    for picture in draw(out / "runs", results["decay"], orders, training):
+    for picture in drawings:
         picture.figure.savefig(out / f"{picture.stem}.svg", metadata={"Date": None})
         buffer = io.BytesIO()
         picture.figure.savefig(buffer, format="png", dpi=150)
@@ -83,37 +80,68 @@ def number(value: Any, digits: int = 4) -> str:
 
 def terminal_tables(results: dict[str, Any]) -> str:
     """The results as short aligned tables."""
-    blocks = []
-    if results["decay"]:
-        header = ("landscape", "dynamics", "γ", "decay", "rate", "[low, high]", "theory", "proved")
-        rows = [
-            (
-                row["landscape"], row["dynamics"], number(row["gamma"]),
-                row["model"] if row["decided"] else "undecided",
-                number(row["rate"]), f"[{number(row['rate_low'])}, {number(row['rate_high'])}]"
-                if row["rate"] is not None else "–",
-                number(row["predicted"]), number(row["bound"]),
-            )
-            for row in results["decay"]
-        ]  # fmt: skip
-        blocks.append(_table(header, rows))
-    if results["order"]:
-        rows = [
+    return "\n\n".join(_table(*one) for one in _tables(results) if one[1])
+
+
+_Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+def _tables(results: dict[str, Any]) -> Iterator[_Table]:
+    """Header and rows of each."""
+    yield ("landscape", "dynamics", "γ", "decay", "rate", "[low, high]", "theory", "proved"), [
+        (
+            row["landscape"], row["dynamics"], number(row["gamma"]),
+            row["model"] if row["decided"] else "undecided",
+            number(row["rate"]), f"[{number(row['rate_low'])}, {number(row['rate_high'])}]"
+            if row["rate"] is not None else "–",
+            number(row["predicted"]), number(row["bound"]),
+        )
+        for row in results["decay"]
+    ]  # fmt: skip
+    yield (
+        ("dynamics", "word", "order", "measured slope"),
+        [
             (row["dynamics"], row["word"], str(row["order"]), f"{row['slope']:.3f}")
             for row in results["order"]
-        ]
-        blocks.append(_table(("dynamics", "word", "order", "measured slope"), rows))
-    if results["training"]:
-        rows = [
-            (
-                row["optimizer"], row["shown"],
-                number(row["loss"], 3), f"{row['seconds']:.1f} s", str(row["seeds"]),
-            )
-            for row in training_summary(results["training"])
-        ]  # fmt: skip
-        header = ("optimizer", "test accuracy", "training loss", "time", "seeds")
-        blocks.append(_table(header, rows))
-    return "\n\n".join(blocks)
+        ],
+    )
+    theory = results["theory"]
+    yield ("dynamics", "word", "adjoint", "order", "stable to", "bounded to", "error/h^order"), [
+        (
+            row["dynamics"], row["word"], row["adjoint"] or "itself", str(row["order"]),
+            number(row["stability_limit"]), number(row["bounded"]),
+            number(row["error_constant"], 3),
+        )
+        for row in theory.get("words", [])
+    ]  # fmt: skip
+    yield ("word", "lr / tuned", "seed", "training loss", "validation", "status"), [
+        (
+            row["word"], number(row["factor"]), str(row["seed"]), number(row["train_loss"], 3),
+            f"{100 * row['validation_accuracy']:.1f} %", row["status"],
+        )
+        for row in theory.get("ladder", [])
+    ]  # fmt: skip
+    yield ("dynamics", "landscape", "proved rate", "worst violation", "assumptions"), [
+        (
+            row["dynamics"], row["landscape"], number(row["rate"]), number(row["violation"], 2),
+            "fail: " + "; ".join(row["failed"]) if row["failed"] else "hold",
+        )
+        for row in theory.get("certificate", [])
+    ]  # fmt: skip
+    yield ("theorem", "method", "λ", "quantity", "predicted", "measured"), [
+        (
+            row["theorem"], row["method"], number(row["momentum"]), row["quantity"],
+            number(row["predicted"]), number(row["measured"]),
+        )
+        for row in results["momentum"].get("theorems", [])
+    ]  # fmt: skip
+    yield ("optimizer", "test accuracy", "training loss", "time", "seeds"), [
+        (
+            row["optimizer"], row["shown"],
+            number(row["loss"], 3), f"{row['seconds']:.1f} s", str(row["seeds"]),
+        )
+        for row in training_summary(results["training"])
+    ]  # fmt: skip
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

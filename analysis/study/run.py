@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import platform
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -15,42 +15,41 @@ from typing import Any
 from tqdm import tqdm
 
 from ...integrators.files import atomic
-from ..order import ConvergenceOrder
-from ..training import TrainingRun
-from . import SECTIONS, decay, order, training
+from . import SECTIONS, decay, momentum, order, theory, training
 from .report import write_report
+from .section import Job, Module, Picture, Scope
 from .worker import start_worker
+
+SHORT_FIRST = ("order", "training", "momentum", "theory", "decay")  # long jobs fill up the rest
+MODULES: dict[str, Module] = {
+    "decay": decay,
+    "order": order,
+    "theory": theory,
+    "momentum": momentum,
+    "training": training,
+}
 
 
 @dataclass
 class Results:
-    """What is finished so far."""
+    """What is finished so far: by section, what its jobs returned, in the order of their places."""
 
-    decay: list[dict[str, Any]] = field(default_factory=list)
-    order: list[ConvergenceOrder] = field(default_factory=list)
-    training: list[TrainingRun] = field(default_factory=list)
+    finished: dict[str, list[Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     interrupted: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "decay": self.decay,
-            "order": [order.order_row(one) for one in self.order],
-            "training": [training.training_row(run) for run in self.training],
+            **{name: m.rows(self.finished.get(name, [])) for name, m in MODULES.items()},
             "versions": versions(),
             "failures": self.failures,
             "interrupted": self.interrupted,
         }
 
-
-@dataclass(frozen=True)
-class Job:
-    """One piece of work for a worker process, and where its result goes."""
-
-    section: str
-    place: int
-    call: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    def pictures(self, runs: Path) -> Iterator[Picture]:
+        """Every section's figures for what is finished; each is closed after it was used."""
+        for name, module in MODULES.items():
+            yield from module.pictures(self.finished.get(name, []), runs)
 
 
 def study(
@@ -69,9 +68,9 @@ def study(
     """
     runs = out / "runs"
     runs.mkdir(parents=True, exist_ok=True)
-    jobs = _jobs(tuple(only), quick, seed, device, runs)
+    scope = Scope(runs, quick, seed, device)
+    jobs = [job for name in SHORT_FIRST if name in only for job in MODULES[name].jobs(scope)]
     finished: dict[tuple[str, int], Any] = {}
-    failures: list[str] = []
     results = Results()
     workers = workers or min(os.cpu_count() or 1, 8)
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
@@ -89,9 +88,9 @@ def study(
             try:
                 finished[job.section, job.place] = future.result()
             except Exception as error:  # the other pieces go on; the study says so at its end
-                failures.append(f"{job.section} {job.arguments[:2]}: {error!r}")
+                results.failures.append(f"{job.section} {job.arguments[:2]}: {error!r}")
             bars[job.section].update()
-            results = _collect(finished, failures)
+            results.finished = _in_order(finished)
             write_results(out, results)
     except KeyboardInterrupt:
         results.interrupted = True
@@ -100,31 +99,15 @@ def study(
             bar.close()
         _stop(pool, at_once=results.interrupted)
     write_results(out, results)
-    write_report(out, results.as_json(), results.order, results.training)
+    write_report(out, results.as_json(), results.pictures(runs))
     return results
 
 
-def _jobs(only: tuple[str, ...], quick: bool, seed: int, device: str, runs: Path) -> list[Job]:
-    jobs = []  # the short sections first, and of the decay runs the longest
-    if "order" in only:
-        for place in range(len(order.CASES)):
-            jobs.append(Job("order", place, order.measure_order, (place,)))
-    if "training" in only:
-        for place, pair in enumerate(training.jobs(seed, quick)):
-            jobs.append(Job("training", place, training.run_training, (*pair, device)))
-    if "decay" in only:
-        found = decay.cases(quick)
-        for place in sorted(range(len(found)), key=lambda i: -found[i].until / found[i].step):
-            arguments = (found[place], str(runs), device)
-            jobs.append(Job("decay", place, decay.run_case, arguments))
-    return jobs
-
-
-def _collect(finished: dict[tuple[str, int], Any], failures: list[str]) -> Results:
-    ordered = [(section, finished[section, place]) for section, place in sorted(finished)]
-    pick = {s: [value for section, value in ordered if section == s] for s in SECTIONS}
-    words = [one for group in pick["order"] for one in group]
-    return Results(pick["decay"], words, pick["training"], failures)
+def _in_order(finished: dict[tuple[str, int], Any]) -> dict[str, list[Any]]:
+    ordered: dict[str, list[Any]] = {}
+    for section, place in sorted(finished):
+        ordered.setdefault(section, []).append(finished[section, place])
+    return ordered
 
 
 def write_results(out: Path, results: Results) -> None:

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dashpot.analysis.__main__ import main
-from dashpot.analysis.study.decay import cases
+from dashpot.analysis.study.cases import cases
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 
 from dashpot.analysis import decay_rate, predict
 from dashpot.analysis.study import run as study_run
-from dashpot.analysis.study.decay import LANDSCAPES, SCALES, cases, run_case
+from dashpot.analysis.study.cases import LANDSCAPES, SCALES, cases
+from dashpot.analysis.study.decay import run_case
 from dashpot.analysis.study.report import terminal_tables, training_summary
 from dashpot.analysis.study.run import Results, next_folder, versions, write_results
 from dashpot.dynamics import IKFAD, KFAD
@@ -116,7 +117,7 @@ def test_the_training_summary_averages_over_seeds():
     assert summary["accuracy"] == pytest.approx(92.0)
     assert summary["shown"] == "92.00 ± 2.00 %"
     assert training_summary(rows[:2])[0]["shown"] == "92.00 %"  # two seeds make no deviation
-    assert "92.00 ± 2.00" in terminal_tables({"decay": [], "order": [], "training": rows})
+    assert "92.00 ± 2.00" in terminal_tables({**Results().as_json(), "training": rows})
 
 
 @pytest.mark.parametrize("save_every", [7, 10])

@@ -1,0 +1,203 @@
+"""`dashpot word BCDA --dynamics CD`: what theory knows of a word, or the table of all words."""
+
+import inspect
+import math
+import sys
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from ... import dynamics as catalogue
+from ...dynamics import Dynamics
+from ...integrators import Word
+from ...integrators.convert import to_adam, to_sgd
+from ...integrators.files import atomic
+from ..boundedness import LADDER, boundedness
+from ..search import search, table
+from ..stability import stability_limit, stability_map
+from .errors import BadCallError
+
+ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "rate": 1.0}
+FRICTIONS = (0.0, 0.5, 2.0, 6.0)  # γh at which the stability limit is told
+SAMPLE = 0.1  # the step size at which the rest is told, unless one is given
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Order, gradients, stability and torch equivalent of a word; without a word, of all of them.
+
+    dashpot word BCDA --dynamics CD --step 0.1; dashpot word "yoshida(BADAB)" --dynamics LDHD
+    """
+
+    word: Annotated[str | None, tyro.conf.Positional] = None
+    """Letters of one step in order, or a composition such as "suzuki(BADAB)"."""
+    dynamics: str = "CD"
+    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, AdamODE, ..."""
+    step: float | None = None
+    """Step size h: also tells the largest curvature and the torch optimizer at this h."""
+    gamma: float | None = None
+    """Linear friction γ (default 0.5)."""
+    alpha: float | None = None
+    """Decay rate α of ξ or ζ (default 1)."""
+    mu: float | None = None
+    """Thermal mass μ (default 1)."""
+    c: float | None = None
+    """Cubic friction c (default 2)."""
+    eps: float | None = None
+    """CADAM's ε (default 1e-8)."""
+    rate: float | None = None
+    """Mobility of gradient flow and NAG (default 1)."""
+    bias_correction: bool = False
+    """CADAM and AdamODE with the drift and the clock of torch's Adam (words with T)."""
+    gradients: int = 1
+    """Gradients per step of the words in the table."""
+    figure: Path | None = None
+    """Draw the word's stability map into this file (PNG, SVG or PDF)."""
+
+    def check(self) -> None:
+        """Everything that can be wrong with a call, before any work is done."""
+        if self.step is not None and not (math.isfinite(self.step) and self.step > 0):
+            raise BadCallError(f"--step must be a finite number > 0; got {self.step}")
+        if self.word is None and self.figure is not None:
+            raise BadCallError("--figure draws one word; name it: dashpot word BCDA --figure ...")
+        if self.word is not None and self.gradients != 1:
+            raise BadCallError("--gradients is for the table; leave the word out")
+        if self.figure is not None and self.figure.suffix not in (".png", ".svg", ".pdf"):
+            raise BadCallError(f"--figure must end in .png, .svg or .pdf; got {self.figure}")
+        try:
+            made = self.build()
+            if self.word is not None:
+                Word(self.word, made)
+        except (TypeError, ValueError) as error:
+            raise BadCallError(str(error)) from None
+
+    def build(self) -> Dynamics:
+        """The dynamics with the values given, and ordinary ones for the rest."""
+        known = named_dynamics()
+        if self.dynamics not in known:
+            raise BadCallError(
+                f"--dynamics must be one of {', '.join(known)}; got {self.dynamics!r}"
+            )
+        names = known[self.dynamics]
+        given = {name: getattr(self, name) for name in ORDINARY}
+        for name, value in given.items():
+            if value is not None and name not in names:
+                raise BadCallError(
+                    f"{self.dynamics} has no --{name}; it has "
+                    f"{', '.join(f'--{n}' for n in names) or 'no hyperparameters'}"
+                )
+        values = {n: ORDINARY[n] if given[n] is None else given[n] for n in names}
+        cls = getattr(catalogue, self.dynamics)
+        if not self.bias_correction:
+            return cls(**values)
+        if "bias_correction" not in inspect.signature(cls).parameters:
+            raise BadCallError(f"{self.dynamics} has no --bias-correction; CADAM and AdamODE have")
+        return cls(**values, bias_correction=True)
+
+    def run(self) -> int:
+        made = self.build()
+        if self.word is None:
+            many = "one gradient" if self.gradients == 1 else f"{self.gradients} gradients"
+            print(f"words of {made} with {many} per step\n")
+            print(table(search(made, self.gradients, progress=sys.stderr.isatty())))
+            return 0
+        word = Word(self.word, made)
+        print("\n".join(describe(word, self.step)))
+        if self.figure is not None:
+            draw(word, self.figure)
+            print(_line("figure", str(self.figure)))
+        return 0
+
+
+@cache
+def named_dynamics() -> dict[str, tuple[str, ...]]:
+    """The dynamics that can be made from ordinary hyperparameters, and the names of these."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, cls in vars(catalogue).items():
+        if isinstance(cls, type) and issubclass(cls, Dynamics) and cls is not Dynamics:
+            required = inspect.signature(cls).parameters.values()
+            names = tuple(p.name for p in required if p.default is p.empty or p.name in ORDINARY)
+            if set(names) <= set(ORDINARY):
+                found[name] = names
+    return dict(sorted(found.items()))
+
+
+def describe(word: Word, step: float | None) -> list[str]:
+    """The lines that `dashpot word` prints."""
+    lines = [f"{word.text} of {word.dynamics!r}", ""]
+    for place, substep in enumerate(word.substeps):
+        law = (inspect.getdoc(type(substep.part)) or "").splitlines()[0].partition(";")[0]
+        time = "h" if substep.fraction == 1 else f"{_fraction(substep.fraction)} h"
+        lines.append(_line("" if place else "a step", f"{substep.part.letter}  {time:<12}{law}"))
+    lines += [
+        "",
+        _line("order", str(word.order()).removeprefix("order ")),
+        _line("gradients", f"{word.gradients_per_step} per step"),
+        *_stability(word, step),
+        _line("adjoint", _adjoint(word)),
+        _line("torch", _torch(word, step)),
+    ]
+    return lines
+
+
+def _line(title: str, text: str) -> str:
+    return f"{title:<13}{text}"
+
+
+def _fraction(value: Fraction) -> str:
+    return str(value) if value.denominator < 1000 else f"{float(value):.6f}"
+
+
+def _stability(word: Word, step: float | None) -> list[str]:
+    made = word.dynamics
+    assert made is not None
+    lines = []
+    if "gamma" in made.hyperparameters:
+        limits = [f"{stability_limit(word, gamma_h=v):.4f} at γh = {v:g}" for v in FRICTIONS]
+        lines.append(_line("stable for", f"h√L < {', '.join(limits)}"))
+    h = SAMPLE if step is None else step
+    limit = stability_limit(word, step=h)
+    lines.append(_line("" if lines else "stable for", f"L < {(limit / h) ** 2:.6g} at h = {h:g}"))
+    if "C" in made.parts:
+        found = boundedness(word, step=h)
+        text = f"h√L = {found.limit:g}, far from the minimum as well (tried up to {LADDER[-1]:g})"
+        lines.append(_line("bounded to", text))
+    return lines
+
+
+def _adjoint(word: Word) -> str:
+    if word.is_symmetric:
+        return "itself: the word is symmetric"
+    try:
+        return f"{word.adjoint()}, of the same order"
+    except ValueError:
+        return "not a word: a flow that is only consistent has another one as its adjoint"
+
+
+def _torch(word: Word, step: float | None) -> str:
+    made = word.dynamics
+    assert made is not None
+    h = SAMPLE if step is None else step
+    linear = made.bind({"c": 0.0})
+    try:
+        found = (to_adam if "zeta" in made.variables else to_sgd)(linear, word.text, h)
+    except ValueError as error:
+        return f"none: {error}"
+    cubic = "c = 0, " if made.hyperparameters.get("c") else ""
+    notes = "".join(f"\n{_line('', note)}" for note in found.notes)
+    return f"{found.code()} at {cubic}h = {h:g}{notes}"
+
+
+def draw(word: Word, path: Path) -> None:
+    """The stability map of a word as a file."""
+    from ..plots_theory import plot_stability
+
+    axis = np.linspace(0.01, 4.0, 240)
+    found = stability_map(word, axis, np.linspace(0.0, 8.0, 200))
+    with atomic(path) as handle:
+        plot_stability(found).figure.savefig(handle, format=path.suffix[1:])

@@ -1,0 +1,133 @@
+"""The theory section: which word to use, where it is stable, where the energy goes."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
+from ...integrators import Word, solve
+from ...landscapes import DoubleWell, Landscape, Quadratic
+from ..audit import energy_audit
+from ..boundedness import boundedness
+from ..ladder import learning_rate_ladder
+from ..lyapunov import certificate
+from ..search import search
+from ..stability import stability_map
+from .section import Finding, Job, Scope, rows_by_kind
+from .theory_figures import pictures
+
+__all__ = ["jobs", "pictures", "rows"]
+
+SEARCHED: tuple[Dynamics, ...] = (CD(1.0, c=100.0), LDHD(1.0), IKFAD(1.0, alpha=1.0, mu=0.01))
+MAPPED = ("BAD", "BDA", "BADAB", "BDADB", "yoshida(BADAB)", "suzuki(BADAB)")
+LARGE_STEPS: tuple[tuple[Dynamics, tuple[str, ...]], ...] = (
+    (CD(0.1, c=100.0), ("BACD", "BCDA", "BACDCAB", "BCDADCB")),
+    (IKFAD(0.1, alpha=1.0, mu=0.01), ("BACD", "BCDA", "BACDCAB", "BCDADCB")),
+    (LDHD(0.1), ("BAD", "BADAB")),
+)
+AUDITED: tuple[tuple[Dynamics, str], ...] = (
+    (CD(0.2, c=1.0), "BACD"),
+    (CD(0.2, c=1.0), "BCDADCB"),
+    (IKFAD(0.2, alpha=1.0, mu=1.0), "BCDADCB"),
+    (CADAM(0.3, alpha=0.4, c=1.0, eps=0.1), "EBCDADCBE"),
+)
+CERTIFIED: tuple[tuple[Dynamics, Landscape], ...] = (
+    (LDHD(0.3), Quadratic([1.0, 2.0, 4.0])),
+    (LDHD(3.0), Quadratic([1.0, 2.0, 4.0])),
+    (CD(0.3, c=1.0), Quadratic([1.0, 2.0, 4.0])),
+    (KFAD(0.3, alpha=1.0, mu=1.0), Quadratic([1.0, 2.0, 4.0])),
+    (IKFAD(0.3, alpha=1.0, mu=1.0), Quadratic([1.0, 2.0, 4.0])),
+    (CADAM(0.3, alpha=0.4, c=1.0, eps=0.1), Quadratic([1.0, 2.0, 4.0])),
+    (CADAM(0.05, alpha=0.4, c=0.0, eps=0.1), Quadratic([1.0, 2.0, 4.0])),
+    (CD(0.3, c=1.0), DoubleWell(1)),
+)
+LADDER_SEEDS = 2
+
+
+def jobs(scope: Scope) -> list[Job]:
+    """One job for each table row or group; the long ones first."""
+    calls: list[tuple[Any, ...]] = []
+    for seed in range(scope.seed, scope.seed + (1 if scope.quick else LADDER_SEEDS)):
+        calls.append((train_ladder, seed, 4 if scope.quick else 12))
+    for index in range(1 if scope.quick else len(SEARCHED)):
+        calls.append((search_words, index))
+    for index, (_, words) in enumerate(LARGE_STEPS):
+        calls += [(take_large_steps, index, word) for word in words]
+    calls += [(draw_map, word) for word in MAPPED]
+    calls += [(audit, index) for index in range(len(AUDITED))]
+    calls += [(certify, index) for index in range(len(CERTIFIED))]
+    return [Job("theory", i, call, tuple(rest)) for i, (call, *rest) in enumerate(calls)]
+
+
+rows = rows_by_kind
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def search_words(index: int) -> Finding:
+    """Every inequivalent word of a dynamics with one gradient a step."""
+    made = SEARCHED[index]
+    found = [{"dynamics": repr(made), **asdict(one)} for one in search(made)]
+    return Finding("words", tuple(_finite(row) for row in found))
+
+
+def train_ladder(seed: int, epochs: int) -> Finding:
+    """A network at multiples of the tuned learning rate, with BACD and BCDA."""
+    found = learning_rate_ladder(seeds=(seed,), epochs=epochs)
+    return Finding("ladder", tuple(asdict(row) for row in found), found)
+
+
+def take_large_steps(index: int, word: str) -> Finding:
+    """One quadratic mode at steps far above the stability limit."""
+    made = LARGE_STEPS[index][0]
+    found = boundedness(Word(word, made))
+    row = {"dynamics": made.name, "word": word, "bounded": found.limit}
+    return Finding("bounded", (row,), found)
+
+
+def draw_map(word: str) -> Finding:
+    """The spectral radius over (h√k, γh)."""
+    plan = Word(word, LDHD(1.0))
+    found = stability_map(plan, np.linspace(0.02, 4.0, 320), np.linspace(0.0, 6.0, 240))
+    return Finding("map", (), found)
+
+
+def audit(index: int) -> Finding:
+    """Where the energy of a run went."""
+    made, word = AUDITED[index]
+    start: dict[str, Any] = {"x": [1.0, 1.0, 1.0]}
+    if "zeta" in made.variables:
+        start["zeta"] = [1.0, 1.0, 1.0]
+    found = energy_audit(made, Quadratic([1.0, 2.0, 4.0]), start, step=0.1, steps=400, word=word)
+    total = {letter: float(change.sum()) for letter, change in found.change.items()}
+    exact = {letter: float(change.sum()) for letter, change in found.exact.items()}
+    row = {
+        "dynamics": repr(made), "word": word, "removed": total, "exact": exact,
+        "shadow": float(found.shadow.sum()), "total": sum(total.values()),
+    }  # fmt: skip
+    return Finding("audit", (row,), found)
+
+
+def certify(index: int) -> Finding:
+    """A Lyapunov function along a reference solution."""
+    made, landscape = CERTIFIED[index]
+    start: dict[str, Any] = {"x": landscape.start}
+    if "zeta" in made.variables:
+        start["zeta"] = landscape.start**2
+    run = solve(made, landscape, start, until=20.0)
+    found = certificate(made, landscape, run)
+    failed = [one.text for one in found.assumptions if not one.holds]
+    row = {
+        "dynamics": repr(made), "landscape": landscape.name, "theorem": found.theorem,
+        "rate": float(found.rate.min()), "violation": found.violation.value,
+        "at": found.violation.time, "overshoot": found.overshoot.value, "failed": failed,
+        "holds": found.holds,
+    }  # fmt: skip
+    return Finding("certificate", (_finite(row),), found)
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """Without NaN and infinity, which json does not have."""
+    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
