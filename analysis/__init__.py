@@ -1,21 +1,21 @@
 """What it shows: decay, orders, stability, energy, theorems, plots, training, and the study."""
 
-from .audit import EnergyAudit, audit_run, energy_audit
-from .boundedness import Boundedness, boundedness
-from .certificate import Certificate
-from .decay import DecayRate, decay_rate, fit_decay
+from .energy.audit import EnergyAudit, audit_run, energy_audit
+from .energy.certificate import Certificate
+from .energy.decay import DecayRate, decay_rate, fit_decay
+from .energy.lyapunov import certificate
+from .energy.prediction import Prediction, predict, provable_rate
 from .ladder import learning_rate_ladder
-from .lyapunov import certificate
-from .momentum import Claim, kovachki_stuart
+from .momentum.theorems import Claim, kovachki_stuart
 from .order import ConvergenceOrder, convergence_order
-from .plots import plot_energy, plot_orders, plot_path, plot_phase, plot_training
-from .plots_energy import plot_audit, plot_certificate
-from .plots_momentum import plot_theorems
-from .plots_theory import plot_boundedness, plot_ladder, plot_stability
-from .prediction import Prediction, predict, provable_rate
-from .search import WordReport, search, table
-from .stability import StabilityMap, optimal_parameters, stability_limit, stability_map
-from .words import words
+from .plots.energy import plot_audit, plot_certificate
+from .plots.momentum import plot_theorems
+from .plots.runs import plot_energy, plot_orders, plot_path, plot_phase, plot_training
+from .plots.stability import plot_boundedness, plot_ladder, plot_stability
+from .stability.large_steps import Boundedness, boundedness
+from .stability.maps import StabilityMap, optimal_parameters, stability_limit, stability_map
+from .words.bracelets import inequivalent_words
+from .words.search import WordReport, search, table
 
 __all__ = [
     "Boundedness",
@@ -34,6 +34,7 @@ __all__ = [
     "decay_rate",
     "energy_audit",
     "fit_decay",
+    "inequivalent_words",
     "kovachki_stuart",
     "learning_rate_ladder",
     "optimal_parameters",
@@ -54,5 +55,4 @@ __all__ = [
     "stability_limit",
     "stability_map",
     "table",
-    "words",
 ]

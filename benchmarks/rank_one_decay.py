@@ -13,7 +13,7 @@ import tyro
 from torch import Tensor
 
 from dashpot.analysis import predict
-from dashpot.analysis.prediction import inverse_square_rate
+from dashpot.analysis.energy.prediction import inverse_square_rate
 from dashpot.dynamics import RIKFAD
 from dashpot.integrators import Trajectory, solve
 from dashpot.landscapes import MatrixQuadratic

@@ -7,14 +7,14 @@ from .descent import Descent
 from .drift import BiasCorrectedDrift, Clock, Drift, MassiveDrift, PreconditionedDrift
 from .dynamics import Dynamics
 from .elements import Scalar
-from .fixed_momentum import FixedMomentum
 from .friction import KineticFriction
-from .high_resolution import HighResolutionHB, HighResolutionNAGC, HighResolutionNAGSC
 from .kick import Kick
-from .modified_momentum import ModifiedMomentum, UniformMomentum
 from .moment import SecondMoment
-from .momentum import NAG, AdamODE, GradientFlow, Nesterov
-from .momentum_flow import MomentumFlow
+from .momentum.fixed import FixedMomentum
+from .momentum.flows import NAG, AdamODE, GradientFlow, Nesterov
+from .momentum.high_resolution import HighResolutionHB, HighResolutionNAGC, HighResolutionNAGSC
+from .momentum.modified import ModifiedMomentum, UniformMomentum
+from .momentum.second_order import MomentumFlow
 from .part import NonNegative, Part, Positive
 from .rank_one import RankOneFriction
 from .state import State

@@ -5,6 +5,6 @@ from .field import Field
 from .simulate import simulate
 from .solve import solve
 from .trajectory import Trajectory
-from .word import Word
+from .words.word import Word
 
 __all__ = ["Field", "Trajectory", "Word", "optim", "simulate", "solve"]

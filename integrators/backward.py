@@ -8,9 +8,9 @@ import torch
 
 from ..dynamics import Part, State
 from .bundle import Bundle
-from .composition import shown
 from .step import apply
-from .word import Substep
+from .words.composition import shown
+from .words.word import Substep
 
 
 def may_lack_a_past(substeps: Iterable[Substep]) -> bool:

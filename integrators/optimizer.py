@@ -15,7 +15,7 @@ from .backward import may_lack_a_past, missing
 from .bundle import Bundle, is_zero, step_sizes
 from .start import not_a_dynamics
 from .step import apply
-from .word import Substep, Word, count_gradients
+from .words.word import Substep, Word, count_gradients
 
 MomentumInit = Literal["zero", "gradient"]
 

@@ -15,7 +15,7 @@ from .field import Field
 from .start import first_state, on_tensors
 from .step import apply
 from .trajectory import Status, Trajectory, record
-from .word import Word
+from .words.word import Word
 
 _BLOCK = 64  # steps between two looks for overflow
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
+import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
@@ -17,9 +18,10 @@ from ...dynamics import Dynamics
 from ...integrators import Word
 from ...integrators.convert import to_adam, to_sgd
 from ...integrators.files import atomic
-from ..boundedness import LADDER, boundedness
-from ..search import search, table
-from ..stability import stability_limit, stability_map
+from ..plots import plot_stability
+from ..stability.large_steps import LADDER, boundedness
+from ..stability.maps import stability_limit, stability_map
+from ..words.search import search, table
 from .errors import BadCallError
 
 ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "rate": 1.0}
@@ -195,9 +197,11 @@ def _torch(word: Word, step: float | None) -> str:
 
 def draw(word: Word, path: Path) -> None:
     """The stability map of a word as a file."""
-    from ..plots_theory import plot_stability
 
     axis = np.linspace(0.01, 4.0, 240)
     found = stability_map(word, axis, np.linspace(0.0, 8.0, 200))
+    figure, ax = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
+    plot_stability(found, ax=ax)
     with atomic(path) as handle:
-        plot_stability(found).figure.savefig(handle, format=path.suffix[1:])
+        figure.savefig(handle, format=path.suffix[1:], dpi=150)
+    plt.close(figure)

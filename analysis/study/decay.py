@@ -9,8 +9,8 @@ import numpy as np
 
 from ...integrators import simulate, solve
 from ...landscapes import Landscape
-from ..decay import decay_rate
-from ..prediction import predict, provable_rate
+from ..energy.decay import decay_rate
+from ..energy.prediction import predict, provable_rate
 from .cases import KEPT, SAVED, Case, cases
 from .decay_figures import pictures
 from .section import Job, Scope

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...integrators import Trajectory
-from ..plots import plot_energy, plot_path, plot_phase
+from ..plots.runs import plot_energy, plot_path, plot_phase
 from .cases import DYNAMICS, LANDSCAPES, Case
 from .section import Picture, canvas
 
@@ -23,11 +23,11 @@ NOTES = {
 }
 
 
-def pictures(rows: Sequence[dict[str, Any]], runs: Path) -> Iterator[Picture]:
+def pictures(results: Sequence[dict[str, Any]], runs: Path) -> Iterator[Picture]:
     """Energy decay on every landscape, and where two of the runs go."""
     for name in LANDSCAPES:
-        yield from _decay(runs, rows, name)
-    yield from _portrait(runs, rows)
+        yield from _decay(runs, results, name)
+    yield from _portrait(runs, results)
 
 
 def _load(

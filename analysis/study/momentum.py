@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ..momentum import Claim, kovachki_stuart
-from ..plots_momentum import plot_theorems
+from ..momentum.theorems import Claim, kovachki_stuart
+from ..plots.momentum import plot_theorems
 from .section import Finding, Job, Picture, Scope, canvas, rows_by_kind
 
 MOMENTA = (0.5, 0.9)

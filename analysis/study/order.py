@@ -7,7 +7,7 @@ from typing import Any
 from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from ...integrators import Word
 from ..order import ConvergenceOrder, convergence_order, coupled_quartic
-from ..plots import plot_orders
+from ..plots.runs import plot_orders
 from .section import Job, Picture, Scope, canvas
 
 CASES: list[tuple[Dynamics, tuple[str, ...]]] = [

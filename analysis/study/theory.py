@@ -8,12 +8,12 @@ import numpy as np
 from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from ...integrators import Word, solve
 from ...landscapes import DoubleWell, Landscape, Quadratic
-from ..audit import energy_audit
-from ..boundedness import boundedness
+from ..energy.audit import energy_audit
+from ..energy.lyapunov import certificate
 from ..ladder import learning_rate_ladder
-from ..lyapunov import certificate
-from ..search import search
-from ..stability import stability_map
+from ..stability.large_steps import boundedness
+from ..stability.maps import stability_map
+from ..words.search import search
 from .section import Finding, Job, Scope, rows_by_kind
 from .theory_figures import pictures
 

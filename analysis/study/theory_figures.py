@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..plots_energy import plot_audit
-from ..plots_theory import plot_boundedness, plot_ladder, plot_stability
+from ..plots.energy import plot_audit
+from ..plots.stability import plot_boundedness, plot_ladder, plot_stability
 from .section import Finding, Picture, canvas
 
 

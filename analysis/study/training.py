@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..plots import plot_training
+from ..plots.runs import plot_training
 from ..training import OPTIMIZERS, TrainingRun, train, tuned
 from .section import Job, Picture, Scope, canvas
 

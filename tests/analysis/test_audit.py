@@ -14,8 +14,8 @@ from problems import CATALOGUE, CoupledQuartic, ordinary_start, slope
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from dashpot.analysis.audit import EnergyAudit, audit_run, energy_audit, step_integrals
-from dashpot.analysis.plots_energy import plot_audit
+from dashpot.analysis.energy.audit import EnergyAudit, audit_run, energy_audit, step_integrals
+from dashpot.analysis.plots.energy import plot_audit
 from dashpot.dynamics import CADAM, CD, KFAD, LDHD, RIKFAD, Dynamics
 from dashpot.integrators import simulate, solve
 from dashpot.landscapes import MatrixQuadratic, Quadratic

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from dashpot.analysis.boundedness import LADDER, boundedness
 from dashpot.analysis.ladder import learning_rate_ladder
+from dashpot.analysis.stability.large_steps import LADDER, boundedness
 from dashpot.analysis.training import train, tuned
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from dashpot.integrators import Word, simulate

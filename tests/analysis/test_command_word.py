@@ -8,7 +8,6 @@ from dashpot.analysis import search
 from dashpot.analysis.__main__ import main
 from dashpot.analysis.commands.word import named_dynamics
 from dashpot.dynamics import CD, LDHD
-from dashpot.integrators import Word
 from dashpot.integrators.convert import to_sgd
 
 
@@ -89,5 +88,3 @@ def test_bad_calls(arguments, words, capsys):
     assert error.startswith("dashpot: ") and error.count("\n") == 1
     for word in words:
         assert word in error
-
-

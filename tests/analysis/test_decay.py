@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from dashpot.analysis.decay import DecayRate, decay_rate, fit_decay
+from dashpot.analysis.energy.decay import DecayRate, decay_rate, fit_decay
 
 Array = NDArray[np.float64]
 

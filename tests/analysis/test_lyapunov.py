@@ -15,11 +15,11 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from dashpot.analysis import fit_decay, predict, provable_rate
-from dashpot.analysis.lyapunov import certificate
-from dashpot.analysis.plots_energy import plot_certificate
-from dashpot.analysis.prediction import limit_cycle_energy
+from dashpot.analysis.energy.lyapunov import certificate
+from dashpot.analysis.energy.prediction import limit_cycle_energy
+from dashpot.analysis.plots.energy import plot_certificate
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics, State
-from dashpot.dynamics.momentum import AdamODE
+from dashpot.dynamics.momentum.flows import AdamODE
 from dashpot.integrators import Trajectory, simulate, solve
 from dashpot.landscapes import DoubleWell, Landscape, LogisticRegression, Quadratic
 

@@ -10,9 +10,9 @@ import torch
 from problems import CoupledQuartic
 from torch import Tensor
 
-from dashpot.analysis.momentum import Claim, kovachki_stuart
-from dashpot.analysis.momentum_scheme import contraction, iterates
-from dashpot.analysis.plots_momentum import plot_theorems
+from dashpot.analysis.momentum.scheme import contraction, iterates
+from dashpot.analysis.momentum.theorems import Claim, kovachki_stuart
+from dashpot.analysis.plots.momentum import plot_theorems
 from dashpot.dynamics import FixedMomentum
 from dashpot.landscapes import Landscape, Quadratic
 

@@ -7,10 +7,10 @@ import pytest
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from dashpot.analysis.boundedness import Boundedness
 from dashpot.analysis.ladder import LadderRow
-from dashpot.analysis.plots_theory import plot_boundedness, plot_ladder, plot_stability
-from dashpot.analysis.stability import stability_map
+from dashpot.analysis.plots.stability import plot_boundedness, plot_ladder, plot_stability
+from dashpot.analysis.stability.large_steps import Boundedness
+from dashpot.analysis.stability.maps import stability_map
 from dashpot.dynamics import LDHD
 from dashpot.integrators import Word
 

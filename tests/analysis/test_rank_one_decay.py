@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dashpot.analysis import predict
-from dashpot.analysis.prediction import inverse_square_rate
+from dashpot.analysis.energy.prediction import inverse_square_rate
 from dashpot.dynamics import IKFAD, RIKFAD, Dynamics
 from dashpot.integrators import solve
 from dashpot.landscapes import MatrixQuadratic, Quadratic

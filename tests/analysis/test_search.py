@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from dashpot.analysis.search import search, table
-from dashpot.analysis.stability import stability_limit
+from dashpot.analysis.stability.maps import stability_limit
 from dashpot.analysis.study.order import coupled_quartic
+from dashpot.analysis.words.search import search, table
 from dashpot.dynamics import CD, LDHD, GradientFlow
 from dashpot.integrators import Word, simulate
 

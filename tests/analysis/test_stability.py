@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import growth, slope, step_matrix
 
-from dashpot.analysis.linear import linear_step, ode_rate
-from dashpot.analysis.prediction import linear_rate
-from dashpot.analysis.stability import optimal_parameters, stability_limit, stability_map
+from dashpot.analysis.energy.prediction import linear_rate
+from dashpot.analysis.stability.linear import linear_step, ode_rate
+from dashpot.analysis.stability.maps import optimal_parameters, stability_limit, stability_map
 from dashpot.dynamics import (
     CADAM,
     CD,

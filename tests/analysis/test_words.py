@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashpot.analysis.words import adjoint, words
+from dashpot.analysis.words.bracelets import adjoint, inequivalent_words
 from dashpot.dynamics import CADAM, CD, IKFAD, LDHD, NAG, Dynamics, GradientFlow, Part, State
 from dashpot.integrators import Word
 
@@ -104,7 +104,7 @@ def rings(found: list[Word]) -> list[str]:
 @pytest.mark.parametrize("dynamics", KNOWN, ids=lambda d: d.name)
 def test_every_class_has_one_word(dynamics):
     classes = Classes(dynamics)
-    found = words(dynamics)
+    found = inequivalent_words(dynamics)
     assert sorted(map(classes.find, rings(found))) == sorted(classes.family())
 
 
@@ -123,7 +123,7 @@ def test_every_class_has_one_word_whatever_commutes(others):
     parts = [declared(letter, *one) for letter, one in zip("CD", others, strict=False)]
     dynamics = Dynamics(DRIFT, KICK, *parts)
     classes = Classes(dynamics)
-    found = words(dynamics)
+    found = inequivalent_words(dynamics)
     assert sorted(map(classes.find, rings(found))) == sorted(classes.family())
 
 
@@ -131,24 +131,29 @@ def test_every_class_has_one_word_whatever_commutes(others):
 def test_the_count_where_nothing_commutes(n, plain, symmetric):
     """(n − 1)!/2 bracelets of n letters, n!/2 palindromes up to half a turn."""
     others = [declared(letter, ("p",), ("p",), "exact") for letter in "CDE"[: n - 2]]
-    found = words(Dynamics(DRIFT, KICK, *others))
+    found = inequivalent_words(Dynamics(DRIFT, KICK, *others))
     assert sum(not word.is_symmetric for word in found) == plain
     assert sum(word.is_symmetric for word in found) == symmetric
 
 
 def test_heavy_ball_has_four_words():
-    assert [str(word) for word in words(LDHD(0.1))] == ["BDA", "BADAB", "BDADB", "DBABD"]
+    assert [str(word) for word in inequivalent_words(LDHD(0.1))] == [
+        "BDA",
+        "BADAB",
+        "BDADB",
+        "DBABD",
+    ]
 
 
 def test_words_that_exchange_of_neighbours_makes_equal_are_one():
     """In CADAM the kick and the second moment commute: E stays beside B, and both are cut."""
-    found = [str(word) for word in words(KNOWN[-1])]
+    found = [str(word) for word in inequivalent_words(KNOWN[-1])]
     assert "BECDA" in found and "BECDADCEB" in found
     assert not {"EBCDA", "BCDAE", "EBCDADCBE"} & set(found)
 
 
 def test_a_flow_that_is_only_symmetric_is_not_cut():
-    for word in words(KNOWN[2]):
+    for word in inequivalent_words(KNOWN[2]):
         if word.is_symmetric:
             assert word.letters[0] != "C"
         assert "CC" not in str(word)
@@ -156,17 +161,17 @@ def test_a_flow_that_is_only_symmetric_is_not_cut():
 
 def test_a_part_that_is_only_consistent_has_no_adjoint_in_the_family():
     nesterov = NAG(0.1, rate=0.1)
-    found = words(nesterov)
+    found = inequivalent_words(nesterov)
     assert not any(word.is_symmetric for word in found)
     # one gradient: B before F at the same x; D commutes with F, so it only matters where A is
     assert {str(word) for word in found} == {"BDFA", "BFAD"}
     assert all(adjoint(word) is None for word in found)
-    assert [str(word) for word in words(GradientFlow())] == ["F"]
+    assert [str(word) for word in inequivalent_words(GradientFlow())] == ["F"]
 
 
 def test_adjoints_are_reversed_words_and_only_of_words_that_are_not_their_own():
     cd = KNOWN[1]
-    pairs = {str(word): adjoint(word) for word in words(cd)}
+    pairs = {str(word): adjoint(word) for word in inequivalent_words(cd)}
     assert {k: str(v) for k, v in pairs.items() if v} == {
         "BCAD": "BDAC",
         "BCDA": "BADC",
@@ -178,7 +183,7 @@ def test_adjoints_are_reversed_words_and_only_of_words_that_are_not_their_own():
 
 
 def test_more_gradients_give_more_words_none_a_shorter_one_repeated():
-    found = words(LDHD(0.1), gradients=2)
+    found = inequivalent_words(LDHD(0.1), gradients=2)
     assert all(word.gradients_per_step == 2 for word in found)
     assert {str(word) for word in found} >= {"DABABAD", "B:1/6AB:1/3DB:1/3AB:1/6"}
     assert len(set(found)) == len(found)
@@ -189,7 +194,7 @@ def test_more_gradients_give_more_words_none_a_shorter_one_repeated():
 
 
 def test_a_combined_letter_can_be_asked_for():
-    assert [str(word) for word in words(KNOWN[1], letters="ABG")] == [
+    assert [str(word) for word in inequivalent_words(KNOWN[1], letters="ABG")] == [
         "BGA",
         "BAGAB",
         "BGAGB",
@@ -200,11 +205,11 @@ def test_a_combined_letter_can_be_asked_for():
 @pytest.mark.parametrize("gradients", (0, -1, 1.5, True))
 def test_a_number_of_gradients_is_a_whole_number(gradients):
     with pytest.raises(ValueError, match="gradients must be a whole number >= 1"):
-        words(LDHD(0.1), gradients)
+        inequivalent_words(LDHD(0.1), gradients)
 
 
 def test_letters_make_a_word():
     with pytest.raises(ValueError, match="leaves out C"):
-        words(KNOWN[1], letters="ABD")
+        inequivalent_words(KNOWN[1], letters="ABD")
     with pytest.raises(ValueError, match="unknown letter 'X'"):
-        words(KNOWN[1], letters="ABXD")
+        inequivalent_words(KNOWN[1], letters="ABXD")

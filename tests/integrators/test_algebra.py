@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dashpot.integrators import Word
-from dashpot.integrators.algebra import (
+from dashpot.integrators.words.algebra import (
     bracketing,
     commutator,
     coordinates,
@@ -21,7 +21,7 @@ from dashpot.integrators.algebra import (
     lyndon_words,
     product_of_exponentials,
 )
-from dashpot.integrators.ideal import Ideal
+from dashpot.integrators.words.ideal import Ideal
 
 F = Fraction
 

@@ -15,7 +15,7 @@ from dashpot import dynamics
 from dashpot.dynamics import LDHD, NAG, Dynamics, GradientFlow
 from dashpot.integrators import Word, convert, optim, simulate, solve
 from dashpot.integrators.convert import from_sgd, kick_factor, to_sgd
-from dashpot.integrators.heavy_ball import heavy_ball, linear
+from dashpot.integrators.convert.heavy_ball import heavy_ball, linear
 
 STEPS = 200
 X0 = [1.0, -0.6]

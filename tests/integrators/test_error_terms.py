@@ -18,7 +18,7 @@ from dashpot.dynamics import (
     State,
 )
 from dashpot.integrators import Word, simulate, solve
-from dashpot.integrators.word_order import Term
+from dashpot.integrators.words.order import Term
 
 ldhd, cd = LDHD(gamma=0.7), CD(gamma=0.4, c=0.8)
 cadam = CADAM(gamma=0.5, alpha=0.6, c=0.5, eps=0.1)

@@ -22,7 +22,7 @@ from dashpot.dynamics import (
     State,
 )
 from dashpot.integrators import Word
-from dashpot.integrators.word_order import WordOrder, commuting
+from dashpot.integrators.words.order import WordOrder, commuting
 
 F = Fraction
 ldhd, cd = LDHD(gamma=0.7), CD(gamma=0.4, c=0.8)

@@ -1,0 +1,21 @@
+"""The figures, by subject. Every function draws into axes it is given, or new ones."""
+
+from .energy import plot_audit, plot_certificate
+from .momentum import plot_theorems
+from .runs import colour, plot_energy, plot_orders, plot_path, plot_phase, plot_training
+from .stability import plot_boundedness, plot_ladder, plot_stability
+
+__all__ = [
+    "colour",
+    "plot_audit",
+    "plot_boundedness",
+    "plot_certificate",
+    "plot_energy",
+    "plot_ladder",
+    "plot_orders",
+    "plot_path",
+    "plot_phase",
+    "plot_stability",
+    "plot_theorems",
+    "plot_training",
+]

@@ -1,0 +1,1 @@
+"""What large steps do: linear stability and rates, boundedness far from the minimum."""

@@ -1,0 +1,1 @@
+"""Momentum methods as flows, and the closed forms of their modified equations."""

@@ -1,0 +1,1 @@
+"""Words: their spelling, composition, check against a dynamics, and order by algebra."""
