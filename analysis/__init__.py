@@ -6,6 +6,7 @@ from .energy.decay import DecayRate, decay_rate, fit_decay
 from .energy.lyapunov import certificate
 from .energy.prediction import Prediction, predict, provable_rate
 from .ladder import learning_rate_ladder
+from .momentum.equations import momentum_equations
 from .momentum.theorems import Claim, kovachki_stuart
 from .order import ConvergenceOrder, convergence_order
 from .plots.energy import plot_audit, plot_certificate
@@ -37,6 +38,7 @@ __all__ = [
     "inequivalent_words",
     "kovachki_stuart",
     "learning_rate_ladder",
+    "momentum_equations",
     "optimal_parameters",
     "plot_audit",
     "plot_boundedness",

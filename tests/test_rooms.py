@@ -39,5 +39,5 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 
 def test_the_rule_is_not_empty() -> None:
-    assert {"dynamics"} == set(imported_rooms(ROOT / "integrators" / "word.py"))
+    assert {"dynamics"} == set(imported_rooms(ROOT / "integrators" / "words" / "word.py"))
     assert "integrators" in set(imported_rooms(ROOT / "analysis" / "study" / "decay.py"))

@@ -28,8 +28,9 @@ _QUICK = (4e-3, 2e-3, 1e-3)
 class Claim:
     """One statement of a theorem: what it predicts and what was measured.
 
-    theorem    "i" gradient flow, "ii" second-order equations, "iii" manifold and reduced flow
-    method     "heavy ball" or "Nesterov"; `momentum` is its λ
+    theorem    "i" gradient flow, "ii" second-order equations, "iii" manifold and reduced flow;
+               other equations by name (`momentum_equations`)
+    method     "heavy ball" or "Nesterov"; `momentum` is its λ, at the smallest step
     quantity   what is measured; slopes are between the two smallest steps
     steps      the scheme's steps h, decreasing; for slopes only, with the largest `errors`
     """

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..momentum.equations import momentum_equations
 from ..momentum.theorems import Claim, kovachki_stuart
 from ..plots.momentum import plot_theorems
 from .section import Finding, Job, Picture, Scope, canvas, rows_by_kind
@@ -14,10 +15,11 @@ MOMENTA = (0.5, 0.9)
 def jobs(scope: Scope) -> list[Job]:
     """One job for each momentum λ."""
     chosen = MOMENTA[-1:] if scope.quick else MOMENTA
-    return [
+    theorems = [
         Job("momentum", place, measure, (momentum, scope.quick))
         for place, momentum in enumerate(chosen)
     ]
+    return [*theorems, Job("momentum", len(theorems), measure_equations, ())]
 
 
 def measure(momentum: float, quick: bool) -> Finding:
@@ -26,12 +28,17 @@ def measure(momentum: float, quick: bool) -> Finding:
     return Finding("theorems", tuple(asdict(claim) for claim in claims), claims)
 
 
+def measure_equations() -> Finding:
+    """High-resolution equations, the LDHD model of SGD, Nesterov's 3/t."""
+    return Finding("equations", tuple(asdict(claim) for claim in momentum_equations()))
+
+
 rows = rows_by_kind
 
 
 def pictures(results: Sequence[Finding], runs: Path) -> Iterator[Picture]:
     """Errors of each theorem's equations against the scheme's step."""
-    claims: list[Claim] = [claim for finding in results for claim in finding.drawn]
+    claims: list[Claim] = [claim for finding in results for claim in finding.drawn or ()]
     if not claims:
         return
     with canvas(1, 3, size=(13.0, 5.2)) as (figure, axes):

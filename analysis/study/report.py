@@ -133,7 +133,8 @@ def _tables(results: dict[str, Any]) -> Iterator[_Table]:
             row["theorem"], row["method"], number(row["momentum"]), row["quantity"],
             number(row["predicted"]), number(row["measured"]),
         )
-        for row in results["momentum"].get("theorems", [])
+        for kind in ("theorems", "equations")
+        for row in results["momentum"].get(kind, [])
     ]  # fmt: skip
     yield ("optimizer", "test accuracy", "training loss", "time", "seeds"), [
         (

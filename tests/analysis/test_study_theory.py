@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dashpot.analysis.study import momentum, theory
-from dashpot.analysis.study.run import MODULES
+from dashpot.analysis.study.report import terminal_tables, write_report
+from dashpot.analysis.study.run import MODULES, Results
 from dashpot.analysis.study.section import Finding, Scope
 
 LADDER_EPOCHS = 4  # as in a quick study
@@ -84,6 +85,23 @@ def test_the_theorems_hold():
     for row in finding.rows:
         tolerance = 0.1 if row["quantity"].startswith("slope") else 0.01 * row["predicted"]
         assert abs(row["measured"] - row["predicted"]) <= tolerance, row
+
+
+def test_the_other_equations():
+    for row in momentum.measure_equations().rows:
+        exact = not row["quantity"].startswith("slope")
+        assert abs(row["measured"] - row["predicted"]) <= (1e-8 if exact else 0.1), row
+
+
+def test_a_study_that_was_interrupted_has_a_page(tmp_path):
+    (tmp_path / "runs").mkdir()
+    finished = {"theory": [theory.certify(0)], "momentum": [momentum.measure_equations()]}
+    for part in ({}, finished, {"theory": [theory.audit(0)]}):
+        results = Results(part, interrupted=True)
+        page = write_report(tmp_path, results.as_json(), results.pictures(tmp_path / "runs"))
+        assert "interrupted" in page.read_text(encoding="utf-8")
+    shown = terminal_tables(Results(finished).as_json())
+    assert "high-resolution equation, matched velocity" in shown and "proved rate" in shown
 
 
 def test_pictures_and_rows_are_complete(tmp_path):
