@@ -5,6 +5,8 @@ import io
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib.metadata import version
 
 import tyro
 
@@ -18,8 +20,12 @@ COMMANDS = {"study": Study, "word": Describe, "convert": Convert}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 2 for a bad call, 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(f"dashpot {version('dashpot')}")
+        return 0
     try:
-        command = _parse(sys.argv[1:] if arguments is None else arguments)
+        command = _parse(given)
         command.check()
         return command.run()
     except BadCallError as error:
@@ -32,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> Study | Describe | Convert:
     """tyro's parser, with its errors as one line."""
+    first = arguments[0] if arguments else ""
+    if not first.startswith("-") and first not in COMMANDS:
+        close = get_close_matches(first, COMMANDS, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise BadCallError(f"no command {first!r}; there are {', '.join(COMMANDS)}{hint}")
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -49,7 +60,7 @@ def _parse(arguments: Sequence[str]) -> Study | Describe | Convert:
 
 def _one_line(boxed: str) -> str:
     """The message inside tyro's frame: title, message, help, with rules between them."""
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", boxed)
+    plain = re.sub(r"\x1b\[[0-9;]*m|\[/?bold\]", "", boxed)
     lines = [line.strip("│╭╮╰╯ ") for line in plain.splitlines()]
     if lines and lines[0].startswith("─"):  # the title is part of the frame, if not in ASCII
         lines[0] = "─"
@@ -60,6 +71,9 @@ def _one_line(boxed: str) -> str:
         elif line:
             groups[-1].append(line)
     message = " ".join(groups[1]) if len(groups) > 1 else ""
+    # an optional value was tried as None first, which nobody asked for
+    tried = r"no type matching .*? could be instantiated from (\[.*?\])\..* - [^:]+: "
+    message = re.sub(tried, r"cannot read \1: ", message)
     return message or "cannot read the command; see dashpot --help"
 
 

@@ -1,5 +1,6 @@
 """The order of a word, measured: halve h and watch the error shrink."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,14 +32,36 @@ class ConvergenceOrder:
     dynamics: str
 
 
-def coupled_quartic() -> Landscape:
-    """f = ¼(x₁⁴ + x₂⁴) + x₁² + ½x₁x₂ + ½x₂² + 0.1 x₁³x₂: nonlinear, coupled, no symmetry."""
+_X, _P = (1.0, -0.7, 0.4, 0.8), (0.3, 0.2, -0.1, 0.25)
+
+
+def coupled_quartic(*shape: int) -> Landscape:
+    """f = Σ ¼(a⁴ + b⁴) + a² + ½ab + ½b² + 0.1 a³b over neighbours a, b of x, of `shape` (2,).
+
+    Nonlinear, coupled, without symmetry; the neighbours are those of x read row by row.
+    """
+    shape = shape or (2,)
 
     def f(x: Tensor) -> Tensor:
-        a, b = x[0], x[1]
-        return (a**4 + b**4) / 4 + a**2 + a * b / 2 + b**2 / 2 + a**3 * b / 10
+        a, b = x.flatten()[:-1], x.flatten()[1:]
+        return ((a**4 + b**4) / 4 + a**2 + a * b / 2 + b**2 / 2 + a**3 * b / 10).sum()
 
-    return Landscape(f, 2, name="coupled quartic", start=[1.0, -0.7])
+    return Landscape(f, shape, name="coupled quartic", start=_cycled(_X, shape))
+
+
+def generic_start(dynamics: Dynamics, shape: Sequence[int] = (2,)) -> dict[str, Any]:
+    """A state off every symmetry, for x of `shape`: a start at which words show their order.
+
+    ζ, t and rank-one frictions start away from 0, where the flow is not smooth.
+    """
+    known = {"x": _cycled(_X, shape), "p": _cycled(_P, shape), "zeta": 1.0, "t": 1.0}
+    known |= {"rows": 0.5, "cols": 0.5}
+    return {name: value for name, value in known.items() if name in dynamics.variables}
+
+
+def _cycled(values: Sequence[float], shape: Sequence[int]) -> Tensor:
+    numbers = itertools.islice(itertools.cycle(values), math.prod(shape))
+    return torch.tensor([*numbers], dtype=torch.float64).reshape(tuple(shape))
 
 
 def convergence_order(

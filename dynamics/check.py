@@ -1,14 +1,24 @@
 """Does a part keep its word? Its flow, its rate and its declarations compared."""
 
 import math
+from dataclasses import MISSING, fields
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from .check_types import clone, errors_of_types, refuse_changes_in_place
+from .dynamics import Dynamics
 from .part import Part
 from .state import State
 
 _SMALL = 1e-4  # time of the finite differences, fourth order in it
 _COLUMNS = 3  # of the matrices
+_BACK = (0.1, 1.0, 10.0)  # times for which flows are undone
+_FAR = (
+    100.0  # beyond this growth or shrinkage rounding alone (ε·_FAR⁴ = 2e-8) may spoil the way back
+)
 
 
 def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) -> dict[str, float]:
@@ -17,33 +27,61 @@ def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) 
     The states are `systems` vectors of `coordinates` numbers, and as many matrices with that many
     rows; the larger error counts.
 
+    * "types": flow and rate give the same on floats, numpy arrays, and symbols that offer only what
+      lists of tensors do, as on tensors (relative 1e-10)
     * "rate": d/dh flow(h) at h = 0 equals `rate` (relative 1e-6)
     * "semigroup" of an exact flow: flow(b) flow(a) = flow(a + b) (relative 1e-10), or
       "inverse" of a symmetric one: flow(−h) flow(h) = 1 (relative 1e-10); a flow that is only
       consistent has neither
+    * "backward" of both: where flow(−t) is finite, flow(t) undoes it, for t = 0.1, 1 and 10 below
+      `backward_limit` (relative 1e-6)
     * "writes": the flow changes what `writes` names and nothing else; `rate` has the same keys
     * "reads", "rate reads": flow and rate depend on no variable declared neither read nor written
 
-    Raises ValueError with the property that fails, the variable, and the size of the failure.
-    A part without a flow is checked for its rate only.
+    Raises ValueError with the property that fails, the variable, and the size of the failure;
+    TypeError for something that is not a part. A part without a flow is checked for its rate only.
     """
-    worst: dict[str, float] = {}
+    _refuse_what_is_no_part(part)
+    part = part.bind(
+        {n: torch.as_tensor(v, dtype=torch.float64) for n, v in _several(part).items()}
+    )
+    first = part.bind({n: v.flatten()[0].item() for n, v in _several(part).items()})
+    worst = {"types": errors_of_types(first, _random_state(first, seed, (1,), 1))}
     for shape in ((coordinates,), (coordinates, _COLUMNS)):
         for property, error in _errors(part, _random_state(part, seed, shape, systems)).items():
             worst[property] = max(error, worst.get(property, 0.0))
     return worst
 
 
+def _refuse_what_is_no_part(part: Any) -> None:
+    if isinstance(part, type) and issubclass(part, Part):
+        needed = [f"{f.name}=..." for f in fields(part) if f.default is MISSING]
+        raise TypeError(
+            f"check takes a part, not the class {part.__name__}; "
+            f"pass an instance: {part.__name__}({', '.join(needed)})"
+        )
+    if isinstance(part, Dynamics):
+        raise TypeError(
+            f"check takes one part, not the dynamics {part.name}; check its parts: "
+            "for part in dynamics.parts.values(): check(part)"
+        )
+    if not isinstance(part, Part):
+        raise TypeError(f"check takes a part such as Drift(); got {part!r}")
+
+
 def _errors(part: Part, start: State) -> dict[str, float]:
     name = type(part).__name__
-    keys = set(part.rate(start.copy()))
-    if keys != set(part.writes):
+    errors = {"types": errors_of_types(part, start)}
+    rates = part.rate(clone(start))
+    if set(rates) != set(part.writes):
         raise ValueError(
-            f"{name}: rate returns {sorted(keys)} but writes declares {sorted(part.writes)}"
+            f"{name}: rate returns {sorted(rates)} but writes declares {sorted(part.writes)}"
         )
-    errors = {"rate reads": _undeclared_reads_of_rate(part, start)}
+    refuse_changes_in_place(part, start)
+    errors["rate reads"] = _undeclared_reads_of_rate(part, start)
     if not part.has_flow:
         return _judged(name, errors)
+    _refuse_idleness(part, start, rates)
     errors["rate"] = _rate_error(part, start)
     if part.kind == "exact":
         there = _flow(part, _flow(part, start, 0.03), 0.05)
@@ -52,7 +90,10 @@ def _errors(part: Part, start: State) -> dict[str, float]:
         errors["inverse"] = _distance(part, _flow(part, _flow(part, start, 0.05), -0.05), start)
     errors["writes"] = _undeclared_writes(part, start)
     errors["reads"] = _undeclared_reads(part, start)
-    return _judged(name, errors)
+    errors = _judged(name, errors)
+    if part.kind != "consistent" and part.reversible:
+        errors["backward"] = max(_backward_error(part, start, t) for t in _BACK)
+    return errors
 
 
 def _judged(name: str, errors: dict[str, float]) -> dict[str, float]:
@@ -62,7 +103,7 @@ def _judged(name: str, errors: dict[str, float]) -> dict[str, float]:
     return errors
 
 
-_ALLOWED = {"rate": 1e-6, "semigroup": 1e-10, "inverse": 1e-10}
+_ALLOWED = {"types": 1e-10, "rate": 1e-6, "semigroup": 1e-10, "inverse": 1e-10, "backward": 1e-6}
 _MEANING = {
     "rate reads": "its rate depends on a variable that neither `reads` nor `writes` names",
     "rate": "the derivative of flow(h) at h = 0 is not its rate",
@@ -76,7 +117,7 @@ _MEANING = {
 def _random_state(part: Part, seed: int, coordinates: tuple[int, ...], systems: int) -> State:
     generator = torch.Generator().manual_seed(seed)
 
-    def draw(name: str) -> torch.Tensor:
+    def draw(name: str) -> Tensor:
         shape = (*part.shape_of(name, coordinates), systems)
         if name in ("x", "p", "g"):
             return torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -86,8 +127,14 @@ def _random_state(part: Part, seed: int, coordinates: tuple[int, ...], systems: 
     return State({n: draw(n) for n in names}, rank=len(coordinates))
 
 
+def _several(part: Part) -> dict[str, Any]:
+    """Hyperparameters that may differ between the systems."""
+    values = part.hyperparameters.items()
+    return {n: v for n, v in values if isinstance(v, Tensor | np.ndarray | np.generic)}
+
+
 def _flow(part: Part, s: State, h: float) -> State:
-    moved = s.copy()
+    moved = clone(s)
     part.flow(moved, h)
     return moved
 
@@ -101,12 +148,23 @@ def _distance(part: Part, a: State, b: State) -> float:
     return max(_difference(a, b, name) for name in part.writes)
 
 
+def _refuse_idleness(part: Part, s: State, rates: dict[str, Any]) -> None:
+    moved = _flow(part, s, 0.05)
+    for name in part.writes:
+        fast = torch.as_tensor(rates[name]).abs().max().item() > _ALLOWED["rate"]
+        if fast and _difference(moved, s, name) == 0:
+            raise ValueError(
+                f"{type(part).__name__} fails its check: its flow leaves {name} as it is, although "
+                f"its rate is not 0; assign to the state, s.{name} = …"
+            )
+
+
 def _rate_error(part: Part, s: State) -> float:
-    def slope(h: float, name: str) -> torch.Tensor:
+    def slope(h: float, name: str) -> Tensor:
         ahead, behind = _flow(part, s, h), _flow(part, s, -h)
         return (getattr(ahead, name) - getattr(behind, name)) / (2 * h)
 
-    rates = part.rate(s.copy())
+    rates = part.rate(clone(s))
     worst = 0.0
     for name in part.writes:
         # Richardson: the h² term of the central difference cancels
@@ -114,6 +172,33 @@ def _rate_error(part: Part, s: State) -> float:
         exact = torch.as_tensor(rates[name])
         error = ((measured - exact).abs() / (1 + exact.abs())).max().item()
         worst = error if not error <= worst else worst
+    return worst
+
+
+def _backward_error(part: Part, s: State, t: float) -> float:
+    """How far flow(t) flow(−t) is from the identity, in the systems in which it can be told."""
+    back = _flow(part, s, -t)
+    there = _flow(part, back, t)
+
+    def in_all(holds: Tensor) -> Tensor:
+        return holds.expand(*holds.shape[:-1], systems).reshape(-1, systems).all(0)
+
+    systems = s.x.shape[-1]
+    told = in_all(torch.as_tensor(part.backward_limit(clone(s))) > t)
+    for name in part.writes:
+        factor = (getattr(back, name) / getattr(s, name)).abs()
+        told = told & in_all((factor < _FAR) & (factor > 1 / _FAR))  # of a NaN neither is true
+    worst = 0.0
+    for name in part.writes:
+        start = getattr(s, name)
+        error = ((getattr(there, name) - start).abs() / (1 + start.abs()))[..., told]
+        if error.numel() and not error.max().item() <= _ALLOWED["backward"]:
+            raise ValueError(
+                f"{type(part).__name__} fails its check: its flow backwards for t = {t:g} is not "
+                f"the inverse (error {error.max().item():.2g} in {name}): return NaN beyond the "
+                "time it exists, or give `backward_limit`"
+            )
+        worst = max(worst, error.max().item() if error.numel() else 0.0)
     return worst
 
 
@@ -127,7 +212,7 @@ def _undeclared_writes(part: Part, s: State) -> float:
 
 def _with_the_rest_shifted(part: Part, s: State) -> State:
     known = (*part.reads, *part.writes, "rank")
-    return s.copy(**{n: v + 1.0 for n, v in s.__dict__.items() if n not in known})
+    return clone(s).copy(**{n: v + 1.0 for n, v in s.__dict__.items() if n not in known})
 
 
 def _undeclared_reads(part: Part, s: State) -> float:
@@ -137,4 +222,4 @@ def _undeclared_reads(part: Part, s: State) -> float:
 
 def _undeclared_reads_of_rate(part: Part, s: State) -> float:
     shifted = State(part.rate(_with_the_rest_shifted(part, s)))
-    return _distance(part, shifted, State(part.rate(s.copy())))
+    return _distance(part, shifted, State(part.rate(clone(s))))

@@ -44,7 +44,7 @@ class CubicDamping(Part):
 
     def backward_limit(self, s: State) -> Any:
         """1/(2 c p²): where the solution came from infinity."""
-        return 1 / nonzero(2 * self.c * s.p * s.p)
+        return _cubic_past(self.c, s.p)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,14 @@ class CubicLinearDamping(Part):
         Written as T ln(1 + u)/u with T = 1/(2 c p²) and u = 2γT, so that γ = 0 needs no branch;
         u is kept below 1e30, where T is beyond any use.
         """
-        cubic = CubicDamping(0.0).bind(self.hyperparameters).backward_limit(s)
+        cubic = _cubic_past(self.c, s.p)
         u = nonzero(-maximum(-2 * self.gamma * cubic, -1e30))
         return cubic * (log1p(u) / u)
+
+
+def _cubic_past(c: Scalar, p: Any) -> Any:
+    """1/(2 c p²): the time that p' = −c p³ has taken from infinity to p."""
+    return 1 / nonzero(2 * c * p * p)
 
 
 @dataclass(frozen=True)

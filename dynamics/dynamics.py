@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import torch
 
+from .call import refuse_unknown, signature, typed
 from .part import Part, is_scalar
 from .state import State
 
@@ -27,6 +28,7 @@ class Dynamics:
         combined         parts that stand for several summands, by letter
         variables        names of the state variables, x first
         hyperparameters  name and value; the same name in two parts is one hyperparameter
+        arguments        of its class: what a subclass was made from, by name
 
     Raises TypeError for something that is not a part, ValueError for two parts of one letter,
     one hyperparameter name with two values, or a system in which nothing moves x.
@@ -34,6 +36,7 @@ class Dynamics:
 
     word: str
     citation: str = ""
+    _call: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         first = args[0] if args else None
@@ -45,7 +48,10 @@ class Dynamics:
                 f"the optimizer is optim.{cls.__name__}(params, lr=...): "
                 "from dashpot.integrators import optim"
             )
-        return super().__new__(cls)
+        refuse_unknown(cls, args, kwargs)
+        made = super().__new__(cls)
+        made._call = args, kwargs
+        return made
 
     def __init__(
         self, *parts: Part, word: str | None = None, name: str | None = None, citation: str = ""
@@ -95,6 +101,27 @@ class Dynamics:
     def hyperparameters(self) -> dict[str, Any]:
         return {k: v for part in self.parts.values() for k, v in part.hyperparameters.items()}
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The named arguments of its class: numbers, and options that differ from their default.
+
+        Those that are hyperparameters have the values they have now, also after `bind`.
+        """
+        args, kwargs = self._call
+        call = signature(type(self)).bind(*args, **kwargs)
+        call.apply_defaults()
+        named = {
+            p.name: p.default
+            for p in call.signature.parameters.values()
+            if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        }
+        given = {**call.arguments, **self.hyperparameters}
+        return {
+            name: given[name]
+            for name, default in named.items()
+            if is_scalar(given[name]) or given[name] != default
+        }
+
     def shape_of(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of a variable where x has `shape`: like x unless a part that has it differs."""
         parts = [p for p in self.parts.values() if name in (*p.writes, *p.reads)]
@@ -128,7 +155,7 @@ class Dynamics:
         return rates
 
     def mechanical_energy(self, s: State, potential: Any) -> Any:
-        """`potential` + the kinetic energy: E = f − f* + ½|p|² (CADAM: H_C)."""
+        """`potential` + the kinetic energy: f − f* + ½|p|² (mass m: |p|²/(2m); CADAM: H_C)."""
         kinetic = (part.energy(s) for part in self.parts.values() if "x" in part.writes)
         return sum(kinetic, start=potential)
 
@@ -153,17 +180,7 @@ class Dynamics:
         return slope + torch.func.jvp(stored, primals, tangents)[1]
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{k}={_show(v)}" for k, v in self.hyperparameters.items())
-        options = {k: v for part in self.parts.values() for k, v in part.options.items()}
-        values = ", ".join((values, *(f"{k}={v!r}" for k, v in options.items())))
-        if type(self) is Dynamics:
-            parts = ", ".join(map(repr, self.parts.values()))
-            return f"Dynamics({parts}, word={self.word!r})"
-        return f"{self.name}({values})"
-
-
-def _show(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float | int) else str(value)
+        return typed(self)
 
 
 def _unique(names: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import math
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class Range:
         return bool((torch.isfinite(v) & above).all())
 
 
+Kind = Literal["exact", "symmetric", "consistent"]
 FINITE = Range("a finite number")
 NonNegative = Annotated[Scalar, Range("a finite number >= 0", 0.0)]
 Positive = Annotated[Scalar, Range("a finite number > 0", 0.0, included=False)]
@@ -65,6 +66,9 @@ class Part:
         normals   standard normal numbers per coordinate the flow consumes (0: deterministic)
         reversible  whether there is a flow backwards in time at all (False: noise, for example)
 
+    A flow that exists backwards for a limited time only says so by the method `backward_limit`;
+    without one, words with negative fractions rely on NaN beyond that time.
+
     Variables are shaped like x unless `scalars` or `shape_of` says otherwise.
 
     Fields are hyperparameters; annotate them `NonNegative`, `Positive` or `Scalar` (any finite
@@ -75,7 +79,7 @@ class Part:
     letter: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     writes: ClassVar[tuple[str, ...]]
-    kind: ClassVar[Literal["exact", "symmetric", "consistent"]] = "exact"
+    kind: ClassVar[Kind] = "exact"
     normals: ClassVar[int] = 0
     reversible: ClassVar[bool] = True
 
@@ -92,6 +96,19 @@ class Part:
                     f'{cls.__name__}.{name} must be a tuple of names such as ("p",); '
                     f"got the string {getattr(cls, name)!r}"
                 )
+        if cls.kind not in get_args(Kind):
+            raise TypeError(
+                f"{cls.__name__}.kind must be 'exact', 'symmetric' or 'consistent'; "
+                f"got {cls.kind!r}"
+            )
+        if not isinstance(cls.normals, int) or isinstance(cls.normals, bool) or cls.normals < 0:
+            raise TypeError(
+                f"{cls.__name__}.normals must be a whole number >= 0; got {cls.normals!r}"
+            )
+        if not isinstance(cls.reversible, bool):
+            raise TypeError(
+                f"{cls.__name__}.reversible must be True or False; got {cls.reversible!r}"
+            )
 
     def __post_init__(self) -> None:
         ranges = _ranges(type(self))
@@ -115,11 +132,13 @@ class Part:
         )
 
     def backward_limit(self, s: State) -> Any:
-        """The longest time for which the flow exists backwards from `s`, ∞ for most.
+        """The time for which the flow exists backwards from `s`, ∞ for most; it ends before that.
 
-        A number, or one per coordinate; beyond it the flow returns NaN.
+        A number, or one per system or per coordinate; a step that asks for more is refused,
+        whatever the flow returns. Time itself starts at 0: a part that advances t has a past of
+        t, unless it says otherwise. If `reads` names the gradient, `s.g` is given.
         """
-        return math.inf
+        return s.t if "t" in self.writes else math.inf
 
     def energy(self, s: State) -> Any:
         """The energy this part keeps in the variables other than x; 0 for most."""
@@ -147,7 +166,7 @@ class Part:
 
     @property
     def has_backward_limit(self) -> bool:
-        return type(self).backward_limit is not Part.backward_limit
+        return "t" in self.writes or type(self).backward_limit is not Part.backward_limit
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ class VanishingDamping(Part):
     """p' = −r p/(t + t₀),  t' = 1; exact flow p ((t + t₀)/(t + t₀ + h))^r,  t + h.
 
     It carries the clock. From t + t₀ = 0 the flow is finite: it leaves p = 0, whatever p was.
+    Backwards it ends there, at t = −t₀.
 
     r: strength, 3 for Nesterov's method; onset: t₀ >= 0, the age of the clock at t = 0.
     """
@@ -36,12 +37,17 @@ class VanishingDamping(Part):
         s.p = (age / nonzero(age + h)) ** self.r * s.p
         s.t = s.t + h
 
+    def backward_limit(self, s: State) -> Any:
+        """t + t₀: the age of the clock, at which p came from infinity."""
+        return s.t + self.onset
+
 
 @dataclass(frozen=True)
 class RisingKick(Part):
     """p' = −t/(t + t₀) ∇f(x); exact flow p − h t/(t + t₀) ∇f(x) (x and t stand still).
 
-    The force sets in over the time t₀ = `onset` >= 0. Some other part must advance t.
+    The force sets in over the time t₀ = `onset` >= 0. Some other part must advance t, which
+    stays above −t₀; there the flow exists backwards for ever.
     """
 
     letter = "B"

@@ -1,16 +1,23 @@
 """Negative fractions: where a word asks a flow for a past that it does not have."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from decimal import ROUND_DOWN, Context
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ..dynamics import Part, State
+from ..dynamics import State
 from .bundle import Bundle
-from .step import apply
+from .step import apply, provide
 from .words.composition import shown
 from .words.word import Substep
+
+REMEDY = "take a smaller h, or a word without negative fractions"
+
+_HALVINGS = 40  # of h, before it is said that no step size helps
+_BISECTIONS = 12  # of [h, 2h]: to three digits
 
 
 def may_lack_a_past(substeps: Iterable[Substep]) -> bool:
@@ -18,37 +25,78 @@ def may_lack_a_past(substeps: Iterable[Substep]) -> bool:
     return any(u.fraction < 0 and u.part.has_backward_limit for u in substeps)
 
 
-def obstacle(
+def careful_step(
     substeps: Iterable[Substep], step: float, s: State, gradient: Callable[[Any], Any]
-) -> str:
-    """Why a step from `s` does not exist, if a flow backwards is missing; else an empty text.
+) -> tuple[Tensor, list[tuple[Substep, Tensor]]]:
+    """One step of size h = `step`; a trajectory that asks for more past than it has becomes NaN.
 
-    `s` is left as it is.
+    Returns which trajectories do, and for every flow that ran backwards the share of its time
+    for which it exists (at most 1: it does not). Waits for no device.
     """
-    s = s.copy()
+    lost = torch.zeros(s.x.shape[s.rank :], dtype=torch.bool, device=s.x.device)
+    shares: list[tuple[Substep, Tensor]] = []
     for substep in substeps:
-        if substep.fraction < 0:
-            limit = substep.part.backward_limit(s)
-            if text := missing(substep, substep.part, limit, step):
-                return text
-        apply([(substep.part, float(substep.fraction) * step)], s, gradient)
-    return ""
+        part, time = substep.part, float(substep.fraction) * step
+        short = None
+        if time < 0 and part.has_backward_limit:
+            provide(part, s, gradient)
+            share = torch.as_tensor(part.backward_limit(s), device=lost.device) / -time
+            shares.append((substep, share))
+            short = share <= 1
+            if extra := max(0, short.ndim - lost.ndim):
+                short = short.flatten(0, extra - 1).any(0)
+            lost = lost | short
+        apply([(part, time)], s, gradient)
+        if short is not None:
+            for name in part.writes:
+                setattr(s, name, getattr(s, name).masked_fill(short, math.nan))
+    return lost, shares
 
 
-def missing(substep: Substep, part: Part, limit: Any, h: Any) -> str:
-    """What to say if the flow of a piece does not exist backwards for its |fraction|·h.
+def reason_of(shares: Iterable[tuple[Substep, Any]]) -> str:
+    """What to say of the first flow that does not exist; an empty text if all do."""
+    return next(filter(None, (missing(substep, share) for substep, share in shares)), "")
 
-    part    the substep's, with the hyperparameters that hold here
-    limit   its `backward_limit`: the largest h is limit/|fraction|, the smallest of them counts
+
+def missing(substep: Substep, share: Any) -> str:
+    """What to say if a flow backwards exists for that `share` of its time; "" above 1.
+
+    The smallest share counts. It says nothing about the h that would do: with another h the flow
+    would begin somewhere else.
     """
-    largest = limit / -float(substep.fraction)
-    if _smallest(largest / h) > 1:
+    smallest = _smallest(share)
+    if smallest > 1:
         return ""
+    part = substep.part
     return (
         f"letter {part.letter} ({type(part).__name__}) runs for {shown(substep.fraction)} h in a "
-        f"step, and its flow backwards exists from there only for h < {_smallest(largest):.3g}; "
-        "take a smaller h, or a word without negative fractions"
+        f"step, and from where it begins its flow backwards exists for at most "
+        f"{max(smallest, 0.0):.3g} of that time"
     )
+
+
+def largest_start(
+    substeps: Sequence[Substep], step: float, s: State, gradient: Callable[[Any], Any]
+) -> float | None:
+    """The largest h below `step` with which every trajectory makes its first step from `s`.
+
+    Found by halving and bisection, rounded down to three digits. None if no h does.
+    """
+    names = {name for substep in substeps for name in substep.part.writes}
+
+    def works(h: float) -> bool:
+        state = s.copy()
+        careful_step(substeps, h, state, gradient)
+        return all(bool(torch.isfinite(getattr(state, name)).all()) for name in names)
+
+    low = next((h for k in range(1, _HALVINGS) if works(h := step / 2**k)), None)
+    if low is None:
+        return None
+    high = 2 * low
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if works(middle) else (low, middle)
+    return float(Context(prec=3, rounding=ROUND_DOWN).create_decimal(low))
 
 
 def _smallest(value: Any) -> float:

@@ -5,11 +5,13 @@ momentum_init, maximize. lr is a time step: the momentum kept from step to step 
 schedule on lr also moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
 """
 
+from difflib import get_close_matches
 from typing import Any, Self, Unpack
 
 from torch import Tensor
 
 from .. import dynamics
+from ..dynamics.call import signature
 from ..dynamics.friction import Scheme
 from .convert import max_step_to_c
 from .optimizer import Common, WordOptimizer, optimizer
@@ -28,9 +30,9 @@ __all__ = [
 
 
 _TORCH_WORDS = {
-    "momentum": "gamma = −ln(momentum)/lr",
-    "betas": "gamma = −ln(β₁)/lr and, for CADAM, alpha = −ln(β₂)/lr",
-    "nesterov": "a word such as BDA instead",
+    "momentum": "give gamma = −ln(momentum)/lr",
+    "betas": "convert.from_adam converts them, by gamma = −ln(β₁)/lr and alpha = −ln(β₂)/lr",
+    "nesterov": "it is NAG with word BDFA: convert.from_sgd(lr, momentum, nesterov=True)",
 }
 
 
@@ -40,7 +42,7 @@ class _Named(WordOptimizer):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         for word, hint in _TORCH_WORDS.items():
             if word in kwargs:
-                raise TypeError(f"optim.{cls.__name__} has no {word}: give {hint}")
+                raise TypeError(f"optim.{cls.__name__} has no {word}; {hint}")
         called_as_dynamics = not args and kwargs and "params" not in kwargs
         if called_as_dynamics or (args and isinstance(args[0], float | int)):
             raise TypeError(
@@ -48,7 +50,32 @@ class _Named(WordOptimizer):
                 f"optim.{cls.__name__}(model.parameters(), lr=...); the dynamics is "
                 f"dashpot.dynamics.{cls.__name__}"
             )
+        known = _keywords(cls)
+        for name in kwargs:
+            if name not in ("params", *known):
+                close = get_close_matches(name, known, 1)
+                hint = f"did you mean {close[0]}? It" if close else "it"
+                raise TypeError(
+                    f"optim.{cls.__name__} has no {name}; {hint} takes {', '.join(known)}"
+                )
         return super().__new__(cls)
+
+
+def _keywords(cls: type) -> list[str]:
+    """What its constructor takes besides params; with **rest also what it passes on."""
+    names: dict[str, None] = {}
+    for each in cls.__mro__:
+        if each is _Named:
+            return [*names, *Common.__annotations__]
+        if "__init__" in vars(each):
+            parameters = signature(each).parameters.values()
+            names |= dict.fromkeys(
+                p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            )
+            names.pop("params", None)
+            if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+                break
+    return [*names]
 
 
 class LDHD(_Named):

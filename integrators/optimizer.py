@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
+from functools import partial
 from itertools import chain
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 
 from ..dynamics import Dynamics, Part, State, WeightDecay
-from .backward import may_lack_a_past, missing
+from .backward import REMEDY, may_lack_a_past, missing
 from .bundle import Bundle, is_zero, step_sizes
 from .start import not_a_dynamics
-from .step import apply
+from .step import apply, provide
 from .words.word import Substep, Word, count_gradients
 
 MomentumInit = Literal["zero", "gradient"]
@@ -172,7 +173,7 @@ class WordOptimizer(torch.optim.Optimizer):
         active = [self._gather(group) for group in self.param_groups]
         active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
 
-        def gradient(asking: _Active) -> Bundle:
+        def gradient(asking: _Active, _: Bundle) -> Bundle:
             """The gradient at a point inside the step, where all groups have arrived by now."""
             assert closure is not None
             for one in active:
@@ -189,13 +190,14 @@ class WordOptimizer(torch.optim.Optimizer):
                 h = one.last if closing else float(one.group["lr"])
                 part = one.dynamics.letters[substep.part.letter]
                 if not (_is_idle(part) or is_zero(h)):
+                    here = partial(gradient, one)
                     if undo is not None and substep.fraction < 0:
-                        limit = part.backward_limit(one.state)
-                        if reason := missing(substep, part, limit, h):
+                        provide(part, one.state, here)
+                        time = h * -float(substep.fraction)
+                        if reason := missing(substep, part.backward_limit(one.state) / time):
                             undo()
-                            raise RuntimeError(f"nothing was changed: {reason}")
-                    piece = (part, h * float(substep.fraction))
-                    apply([piece], one.state, lambda _, one=one: gradient(one))
+                            raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
+                    apply([(part, h * float(substep.fraction))], one.state, here)
             if place + 1 == len(self.closing):
                 for one in active:
                     one.share_friction()

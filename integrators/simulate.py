@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
-from .backward import may_lack_a_past, obstacle
+from .backward import REMEDY, careful_step, largest_start, may_lack_a_past, reason_of
 from .field import Field
 from .start import first_state, on_tensors
 from .step import apply
@@ -51,8 +51,9 @@ def simulate(
     what is done with status "interrupted".
 
     Raises ValueError or TypeError for arguments that do not fit, before anything is computed;
-    ValueError also where a word with negative fractions asks a flow for more of its past, from
-    x0, than there is (later in the run that is a lost trajectory).
+    ValueError also where a word with negative fractions asks a flow for more of its past than
+    there is, in the first step of every trajectory. It gives a step size that works. If only
+    some ask for too much, or later in the run, they are lost like those that overflow.
     """
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
@@ -65,12 +66,15 @@ def simulate(
 
     run = _Run(s, dynamics.variables, steps, save_every)
     if may_lack_a_past(plan.substeps):
+        _refuse_to_start(plan, step, s, landscape)
+
+        def advance(state: State) -> None:
+            careful_step(plan.substeps, step, state, landscape.df)
 
         def explain(state: State) -> str:
-            return obstacle(plan.substeps, step, state, landscape.df)
+            reason = reason_of(careful_step(plan.substeps, step, state.copy(), landscape.df)[1])
+            return reason and f"{reason}; {REMEDY}"
 
-        if reason := explain(s):
-            raise ValueError(f"the word {plan.text!r} cannot start at x0: {reason}")
         run.explain = explain
     status: Status = "finished"
     with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
@@ -101,6 +105,22 @@ def simulate(
         status=status,
         message=run.message(status, step),
         stopped_at=run.stopped_at.cpu(),
+    )
+
+
+def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:
+    """ValueError with a step size that works, if the first step exists for no trajectory."""
+    lost, shares = careful_step(plan.substeps, step, s.copy(), landscape.df)
+    if not (lost.numel() and bool(lost.all())):
+        return
+    largest = largest_start(plan.substeps, step, s, landscape.df)
+    if largest is None:
+        helps = "no step size helps" + " every trajectory" * (lost.numel() > 1)
+    else:
+        helps = f"h = {largest:.3g} works"
+    raise ValueError(
+        f"the word {plan.text!r} cannot start at x0 with h = {step:g}: {reason_of(shares)}; "
+        f"{helps}; or take a word without negative fractions"
     )
 
 

@@ -102,4 +102,4 @@ def not_a_dynamics(value: Any) -> str:
         )
     if isinstance(value, type) and issubclass(value, Dynamics):
         return f"expected a dynamics such as {value.__name__}(...), not the class {value.__name__}"
-    return f"expected a dynamics such as CD(gamma=0.5, c=2.0) first; got {value!r}"
+    return f"expected a dynamics such as CD(gamma=0.5, c=2.0); got {value!r}"

@@ -18,8 +18,7 @@ def apply(
     keeps its dtype: a part that computes with float64 scalars does not promote a float32 state.
     """
     for part, time in pieces:
-        if "g" in part.reads and s.g is None:
-            s.g = gradient(s.x)
+        provide(part, s, gradient)
         before = {name: getattr(s, name) for name in part.writes}
         part.flow(s, time)
         for name, old in before.items():
@@ -30,3 +29,9 @@ def apply(
             s.g = None
         if after is not None:
             after(part, s)
+
+
+def provide(part: Part, s: State, gradient: Callable[[Any], Any]) -> None:
+    """See to it that the state has the gradient, if the part reads it."""
+    if "g" in part.reads and s.g is None:
+        s.g = gradient(s.x)

@@ -30,7 +30,8 @@ class Trajectory:
                            number per system (KFAD's xi) `[T, *batch]`, one with a number per
                            row of a matrix (RIKFAD's rows) `[T, *batch, m, 1]`
         energy             [T, *batch], the dynamics' Lyapunov energy (iKFAD: with + μ/2 |ξ|²)
-        mechanical_energy  [T, *batch], E = f − f* + ½|p|² (CADAM: H_C); decay rates are of this
+        mechanical_energy  [T, *batch], E = f − f* + ½|p|² (with a mass m, |p|²/(2m); CADAM: H_C);
+                           decay rates are of this
         settings           everything that made the run, as plain values; `minimum` is the f*
                            that was subtracted, None if the landscape does not know it (then 0)
         status             "finished"; "diverged" (overflow); "underflow" (no step is small

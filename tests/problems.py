@@ -91,7 +91,7 @@ CATALOGUE: list[Dynamics] = [
 
 MOMENTUM_FLOWS: list[Dynamics] = [
     GradientFlow(0.8),
-    NAG(gamma=0.4, rate=0.2),
+    NAG(gamma=0.4, eta=0.2),
     Nesterov(),
     HighResolutionHB(mu=0.5, s=0.04),
     HighResolutionNAGSC(mu=0.5, s=0.04),

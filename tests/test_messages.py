@@ -90,11 +90,21 @@ CASES: list[Case] = [
     ("optimize a class", lambda: opt.optimizer(CD, one(), 0.1), TypeError,
      ["CD(...)", "not the class CD"]),
     ("wrong order", lambda: opt.optimizer(one(), CD(1.0, 1.0), 0.1), TypeError,
-     ["CD(gamma=0.5, c=2.0) first", "Parameter"]),
+     ["such as CD(gamma=0.5, c=2.0); got", "Parameter"]),
     ("torch's momentum", lambda: opt.CD(one(), momentum=0.9), TypeError,
      ["no momentum", "gamma = −ln(momentum)/lr"]),
     ("torch's betas", lambda: opt.CADAM(one(), betas=(0.9, 0.99)), TypeError,
-     ["no betas", "gamma = −ln(β₁)/lr", "alpha = −ln(β₂)/lr"]),
+     ["no betas", "convert.from_adam", "gamma = −ln(β₁)/lr", "alpha = −ln(β₂)/lr"]),
+    ("torch's nesterov", lambda: opt.LDHD(one(), nesterov=True), TypeError,
+     ["no nesterov", "NAG", "BDFA", "convert.from_sgd(lr, momentum, nesterov=True)"]),
+    ("another's c", lambda: opt.LDHD(one(), c=1.0), TypeError, ["optim.LDHD has no c; it takes lr, "
+     "gamma, word, weight_decay, momentum_init, maximize"]),
+    ("another's max_step", lambda: opt.IKFAD(one(), max_step=1.0), TypeError,
+     ["optim.IKFAD has no max_step; it takes lr, gamma, alpha, mu, scheme, word"]),
+    ("misspelt", lambda: opt.CADAM(one(), bias_corection=True), TypeError,
+     ["no bias_corection; did you mean bias_correction? It takes lr, gamma, alpha, c, eps"]),
+    ("misspelt, dynamics", lambda: dyn.CD(gama=0.1), TypeError,
+     ["CD has no argument 'gama'", "did you mean 'gamma'", "takes gamma, c"]),
     ("a module", lambda: opt.CD(torch.nn.Linear(2, 1)), TypeError, ["model.parameters()"]),
     ("dynamics of parameters", lambda: dyn.CD(iter(one()), 0.1), TypeError,
      ["dashpot.dynamics.CD", "optim.CD(params, lr=...)"]),
@@ -222,3 +232,14 @@ def test_optimizers_and_dynamics_of_one_name_are_told_apart_for_all() -> None:
         with pytest.raises(TypeError, match=rf"the dynamics is dashpot\.dynamics\.{name}"):
             getattr(opt, name)(gamma=0.1)
     assert LDHD(0.1).name == "LDHD"
+
+
+def test_a_class_made_from_an_optimizer_may_take_more_and_pass_the_rest_on() -> None:
+    class Clipped(opt.CD):
+        def __init__(self, params: Any, clip: float = 1.0, **rest: Any) -> None:
+            self.clip = clip
+            super().__init__(params, **rest)
+
+    assert Clipped(one(), clip=2.0, lr=0.3, gamma=0.2, weight_decay=0.1).defaults["gamma"] == 0.2
+    with pytest.raises(TypeError, match=r"optim\.Clipped has no alpha; it takes clip, lr, gamma"):
+        Clipped(one(), alpha=0.1)

@@ -37,9 +37,9 @@ _NO_CUBE = "in the limit c → 0 only: torch has no cubic damping"
 class Convert:
     """An optimizer of torch as a word of a dynamics, or a dynamics as an optimizer of torch.
 
-    dashpot convert SGD --lr 0.1 --momentum 0.9;  dashpot convert AdamW --lr 1e-3;
-    dashpot convert LDHD --lr 0.3 --gamma 0.3 --word BAD;  CADAM --lr --gamma --alpha;
-    IKFAD --alpha --mu (to CD);  CD --c --alpha (to IKFAD), --lr with --c or with --max-step
+    To dashpot: SGD --lr 0.1 --momentum 0.9, Adam or AdamW --lr 1e-3. To torch: LDHD or NAG --lr
+    0.3 --gamma 0.3, CADAM with --alpha as well. IKFAD --alpha --mu gives the c of CD, CD --c
+    --alpha the μ of IKFAD; CD --lr with --max-step the c of that cap, with --c the cap.
     """
 
     method: tyro.conf.Positional[Method]
@@ -169,7 +169,7 @@ class Convert:
     def _ikfad(self) -> list[str]:
         made = convert.ikfad_to_cd(IKFAD(self.gamma or 0.0, _given(self.alpha), _given(self.mu)))
         c = made.hyperparameters["c"]
-        lines = [*_row("CD", f"c = 1/(αμ) = {c!r}{self._shared()}"), *_row("", _LIMIT)]
+        lines = [*_row("CD", f"c = 1/(αμ) = {c:.15g}{self._shared()}"), *_row("", _LIMIT)]
         return lines if self.lr is None else [*lines, *_cap(self.lr, c)]
 
     def _cd(self) -> list[str]:
@@ -179,14 +179,16 @@ class Convert:
         lines: list[str] = []
         if lr is not None and self.max_step is not None:
             c = convert.max_step_to_c(lr, self.max_step)
-            lines += _row("cubic", f"c = h/(2 max_step²) = {c!r}")
+            lines += _row("cubic", f"c = h/(2 max_step²) = {c:.15g}")
             lines += _row("", "caps the move where C stands between kick and drift, as in BCDA")
         elif lr is not None and c:
             lines += _cap(lr, c)
         if c is not None and self.alpha is not None:
             made = convert.cd_to_ikfad(CD(self.gamma or 0.0, c), self.alpha)
             mu = made.hyperparameters["mu"]
-            lines += _row("IKFAD", f"alpha = {self.alpha!r}, mu = 1/(cα) = {mu!r}{self._shared()}")
+            lines += _row(
+                "IKFAD", f"alpha = {self.alpha!r}, mu = 1/(cα) = {mu:.15g}{self._shared()}"
+            )
             lines += _row("", _LIMIT)
         if lr is not None and self.gamma is not None:
             torch = convert.to_sgd(CD(self.gamma, 0.0), self.word, lr)
@@ -212,7 +214,12 @@ def _given(value: float | None) -> float:
 
 
 def _here(made: Equivalent) -> list[str]:
-    return [*_code("dashpot", made.code()), *_notes(made.notes)]
+    line = made.code()
+    rooms = [name for name in ("optim", "convert") if f"{name}." in line]
+    imports = f"from dashpot.integrators import {', '.join(rooms)}"
+    if "dynamics." in line:
+        imports = f"from dashpot import dynamics; {imports}"
+    return [*_code("import", imports), *_code("dashpot", line), *_notes(made.notes)]
 
 
 def _there(made: TorchEquivalent) -> list[str]:
@@ -221,7 +228,7 @@ def _there(made: TorchEquivalent) -> list[str]:
 
 def _cap(lr: float, c: float) -> list[str]:
     most = convert.c_to_max_step(lr, c)
-    return _row("largest step", f"√(h/(2c)) = {most!r} a coordinate in BCDA")
+    return _row("largest step", f"√(h/(2c)) = {most:.15g} a coordinate in BCDA")
 
 
 def _notes(notes: Sequence[str]) -> list[str]:

@@ -3,7 +3,8 @@
 import inspect
 import math
 import sys
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,7 @@ from ..stability.maps import stability_limit, stability_map
 from ..words.search import search, table
 from .errors import BadCallError
 
-ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "rate": 1.0}
+ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "eta": 1.0}
 FRICTIONS = (0.0, 0.5, 2.0, 6.0)  # γh at which the stability limit is told
 SAMPLE = 0.1  # the step size at which the rest is told, unless one is given
 
@@ -39,7 +40,7 @@ class Describe:
     word: Annotated[str | None, tyro.conf.Positional] = None
     """Letters of one step in order, or a composition such as "suzuki(BADAB)"."""
     dynamics: str = "CD"
-    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, AdamODE, ..."""
+    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, AdamODE, Nesterov..."""
     step: float | None = None
     """Step size h: also tells the largest curvature and the torch optimizer at this h."""
     gamma: float | None = None
@@ -52,8 +53,8 @@ class Describe:
     """Cubic friction c (default 2)."""
     eps: float | None = None
     """CADAM's ε (default 1e-8)."""
-    rate: float | None = None
-    """Mobility of gradient flow and NAG (default 1)."""
+    eta: float | None = None
+    """Mobility η of gradient flow and NAG (default 1)."""
     bias_correction: bool = False
     """CADAM and AdamODE with the drift and the clock of torch's Adam (words with T)."""
     gradients: int = 1
@@ -67,6 +68,8 @@ class Describe:
             raise BadCallError(f"--step must be a finite number > 0; got {self.step}")
         if self.word is None and self.figure is not None:
             raise BadCallError("--figure draws one word; name it: dashpot word BCDA --figure ...")
+        if self.gradients < 1:
+            raise BadCallError(f"--gradients must be a whole number >= 1; got {self.gradients}")
         if self.word is not None and self.gradients != 1:
             raise BadCallError("--gradients is for the table; leave the word out")
         if self.figure is not None and self.figure.suffix not in (".png", ".svg", ".pdf"):
@@ -82,8 +85,12 @@ class Describe:
         """The dynamics with the values given, and ordinary ones for the rest."""
         known = named_dynamics()
         if self.dynamics not in known:
+            meant = next((name for name in known if name.lower() == self.dynamics.lower()), None)
+            if meant is not None:
+                raise BadCallError(f"no --dynamics {self.dynamics}; did you mean {meant}?")
             raise BadCallError(
-                f"--dynamics must be one of {', '.join(known)}; got {self.dynamics!r}"
+                f"--dynamics must be one of {', '.join(known)}; got {self.dynamics!r} (for others, "
+                "and your own, in Python: print(Word(word, dynamics).order()))"
             )
         names = known[self.dynamics]
         given = {name: getattr(self, name) for name in ORDINARY}
@@ -106,7 +113,9 @@ class Describe:
         if self.word is None:
             many = "one gradient" if self.gradients == 1 else f"{self.gradients} gradients"
             print(f"words of {made} with {many} per step\n")
-            print(table(search(made, self.gradients, progress=sys.stderr.isatty())))
+            h = SAMPLE if self.step is None else self.step
+            print(table(search(made, self.gradients, step=h, progress=sys.stderr.isatty())))
+            print(f"\nstability and boundedness at h = {h:g}; error at t = 1 on a coupled quartic")
             return 0
         word = Word(self.word, made)
         print("\n".join(describe(word, self.step)))
@@ -133,7 +142,8 @@ def describe(word: Word, step: float | None) -> list[str]:
     """The lines that `dashpot word` prints."""
     lines = [f"{word.text} of {word.dynamics!r}", ""]
     for place, substep in enumerate(word.substeps):
-        law = (inspect.getdoc(type(substep.part)) or "").splitlines()[0].partition(";")[0]
+        law = (inspect.getdoc(type(substep.part)) or "").splitlines()[0]
+        law = law.partition(";")[0].rstrip(".")
         time = "h" if substep.fraction == 1 else f"{_fraction(substep.fraction)} h"
         lines.append(_line("" if place else "a step", f"{substep.part.letter}  {time:<12}{law}"))
     lines += [
@@ -160,16 +170,34 @@ def _stability(word: Word, step: float | None) -> list[str]:
     assert made is not None
     lines = []
     if "gamma" in made.hyperparameters:
-        limits = [f"{stability_limit(word, gamma_h=v):.4f} at γh = {v:g}" for v in FRICTIONS]
-        lines.append(_line("stable for", f"h√L < {', '.join(limits)}"))
+        least = 0 if _allows_no_friction(made) else 1
+        limits = [(v, stability_limit(word, gamma_h=v)) for v in FRICTIONS[least:]]
+        if found := [f"{limit:.4f} at γh = {v:g}" for v, limit in limits if limit < math.inf]:
+            lines.append(_line("stable for", f"h√L < {', '.join(found)}"))
+        if free := [f"{v:g}" for v, limit in limits if limit == math.inf]:
+            lines.append(_line("stable for", f"every h√L at γh = {', '.join(free)}"))
+    if "zeta" in made.variables:
+        lines.append(_line("", "where √ζ + ε = 1; elsewhere L is the curvature over √ζ + ε"))
     h = SAMPLE if step is None else step
     limit = stability_limit(word, step=h)
-    lines.append(_line("" if lines else "stable for", f"L < {(limit / h) ** 2:.6g} at h = {h:g}"))
+    most = f"L < {(limit / h) ** 2:.6g}" if limit < math.inf else "every L"
+    lines.append(_line("" if lines else "stable for", f"{most} at h = {h:g}"))
     if "C" in made.parts:
-        found = boundedness(word, step=h)
-        text = f"h√L = {found.limit:g}, far from the minimum as well (tried up to {LADDER[-1]:g})"
+        reach = boundedness(word, step=h).limit
+        text = f"h√L = {reach:g}, far from the minimum as well (tried up to {LADDER[-1]:g})"
         lines.append(_line("bounded to", text))
     return lines
+
+
+def _allows_no_friction(made: Dynamics) -> bool:
+    """Whether γ = 0 is in the range of every part that has a γ (bias correction divides by it)."""
+    try:
+        for part in made.parts.values():
+            if "gamma" in part.hyperparameters:
+                replace(part, gamma=0.0)
+    except ValueError:
+        return False
+    return True
 
 
 def _adjoint(word: Word) -> str:
@@ -191,7 +219,8 @@ def _torch(word: Word, step: float | None) -> str:
     except ValueError as error:
         return f"none: {error}"
     cubic = "c = 0, " if made.hyperparameters.get("c") else ""
-    notes = "".join(f"\n{_line('', note)}" for note in found.notes)
+    lines = [line for note in found.notes for line in textwrap.wrap(note, 84)]
+    notes = "".join(f"\n{_line('', line)}" for line in lines)
     return f"{found.code()} at {cubic}h = {h:g}{notes}"
 
 

@@ -1,5 +1,6 @@
 """Where the energy goes: what every letter of a word removes or adds, step by step."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +27,19 @@ class EnergyAudit:
     run         the audited trajectory, all T + 1 states, with its status and message; from the
                 step on at which a trajectory overflows, its entries are NaN
     word        the letters of a step, in order, one per substep
-    by_substep  [T, len(word), *batch] energy added by each substep (negative: removed)
+    by_substep  [T, len(word), *batch] energy added by each substep (negative: removed). Where E
+                is infinite within a step (CADAM's at √ζ + ε = 0, after a kick from ζ = 0 and with
+                bias correction from t = 0), the letter that makes it finite again is booked
+                with the whole change since it was finite, and those before it with 0
     exact       by letter [T, *batch]: ∫ of the rate at which that part alone changes E, taken along
-                the states at the ends of the steps; NaN next to a state where it is infinite, as
-                E's is at ζ = 0. Summed over a run, change − exact is of the word's order in h
-    conversion  the letters that move x or read the gradient (A, B; CADAM: A, B, E), between which
-                a potential and a kinetic energy are only exchanged if time is continuous
+                the states at the ends of the steps; NaN next to a state from which E jumps to
+                infinity, or its rate is infinite, as at ζ = 0. Summed over a run, change − exact
+                is of the word's order in h
+    conversion  the letters that turn potential into kinetic energy and back: those that move x by
+                p, and those that read the gradient and do not move x (A, B; CADAM: A, B, E). The
+                exact rates of A and B cancel, ∇f·p − ∇f·p = 0; E's is what its ζ takes from the
+                kinetic energy. W and F, which move x without p, are not among them
+    shadowed    the letters with shadow work: all that move x or read the gradient
     """
 
     run: Trajectory
@@ -39,6 +47,14 @@ class EnergyAudit:
     by_substep: Tensor
     exact: dict[str, Tensor]
     conversion: tuple[str, ...]
+    shadowed: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        settings = self.run.settings
+        label = f"{settings.get('dynamics')} {''.join(self.word)} on {settings.get('landscape')}"
+        sums = {letter: float(change.sum()) for letter, change in self.change.items()}
+        told = ", ".join(f"{letter} {energy:+.3g}" for letter, energy in sums.items())
+        return f"EnergyAudit({label}, {len(self.run) - 1} steps: {told})"
 
     @property
     def change(self) -> dict[str, Tensor]:
@@ -48,14 +64,14 @@ class EnergyAudit:
 
     @property
     def shadow(self) -> Tensor:
-        """Shadow work [T, *batch]: change − exact of the letters in `conversion`.
+        """Shadow work [T, *batch]: change − exact of the letters in `shadowed`.
 
-        The numerical part of the energy change. A and B cancel in the exact rates,
-        ∇f·p − ∇f·p = 0, so without E it is the change over A and B: with a symplectic word and no
-        friction it stays O(h²) for long times, since a shadow Hamiltonian is conserved instead.
+        The numerical part of the energy change. Where these are A and B, whose exact rates cancel,
+        it is the change over A and B: with a symplectic word and no friction it stays O(h²) for
+        long times, since a shadow Hamiltonian is conserved instead.
         """
         change = self.change
-        parts = [change[letter] - self.exact[letter] for letter in self.conversion]
+        parts = [change[letter] - self.exact[letter] for letter in self.shadowed]
         return torch.stack(parts).sum(0)
 
 
@@ -100,8 +116,13 @@ def audit_run(dynamics: Dynamics, landscape: Landscape, run: Trajectory) -> Ener
     bound = on_tensors(dynamics, run["x"].device)
     word = Word(word, bound)
     s = saved_states(bound, landscape, run)
-    rates = {a: _Share(bound, bound.letters[a]).energy_rate(s) for a in dict.fromkeys(word.letters)}
-    weights = dict.fromkeys(rates, 0.0)  # 1 unless a combined letter shares the step with its own
+    parts = {a: bound.letters[a] for a in word.letters}
+    no_rate = _jumps(bound, s)
+    rates = {
+        a: torch.where(no_rate, math.nan, _Share(bound, part).energy_rate(s))
+        for a, part in parts.items()
+    }
+    weights = dict.fromkeys(parts, 0.0)  # 1 unless a combined letter shares the step with its own
     for substep in word.substeps:
         weights[substep.part.letter] += float(substep.fraction)
     return EnergyAudit(
@@ -109,10 +130,15 @@ def audit_run(dynamics: Dynamics, landscape: Landscape, run: Trajectory) -> Ener
         word=word.letters,
         by_substep=_replay(bound, landscape, word, h, s)[:-1],
         exact={a: weights[a] * step_integrals(rate, h) for a, rate in rates.items()},
-        conversion=tuple(
-            a for a in rates if "x" in bound.letters[a].writes or "g" in bound.letters[a].reads
-        ),
+        conversion=tuple(a for a, part in parts.items() if _converts(part)),
+        shadowed=tuple(a for a, part in parts.items() if "x" in part.writes or "g" in part.reads),
     )
+
+
+def _converts(part: Part) -> bool:
+    if "g" in part.reads:
+        return "x" not in part.writes
+    return "x" in part.writes and "p" in part.reads
 
 
 def _replay(dynamics: Dynamics, landscape: Landscape, word: Word, h: float, s: State) -> Tensor:
@@ -134,7 +160,27 @@ def _replay(dynamics: Dynamics, landscape: Landscape, word: Word, h: float, s: S
 
     pieces = [(substep.part, float(substep.fraction) * h) for substep in word.substeps]
     apply(pieces, s, lambda x: in_pieces(landscape.df, x, rank, rank), after)
+    _step_over_infinity(levels)
     return torch.stack(levels, dim=1).diff(dim=1)
+
+
+def _step_over_infinity(levels: list[Tensor]) -> None:
+    """Within a step from a finite level to a finite one, infinite levels are the last finite."""
+    ends = levels[0].isfinite() & levels[-1].isfinite()
+    for k in range(1, len(levels) - 1):
+        levels[k] = torch.where(ends & _infinite(levels[k]), levels[k - 1], levels[k])
+
+
+def _infinite(energy: Tensor) -> Tensor:
+    """p²/√ζ at ζ = 0 divides by the smallest number `tiny` (see `nonzero`): about 1/tiny."""
+    return ~(energy.abs() < torch.finfo(energy.dtype).tiny ** -0.5)
+
+
+def _jumps(dynamics: Dynamics, s: State) -> Tensor:
+    """Whether E is infinite for the next p, [T + 1, *batch]: there its rate is 0/0."""
+    rates = dynamics.rate(s)
+    moved = s.copy(p=s.p + rates["p"]) if "p" in rates else s
+    return _infinite(dynamics.energy(moved, torch.zeros_like(s.total(s.x))))
 
 
 class _Share(Dynamics):

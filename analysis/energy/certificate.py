@@ -61,6 +61,13 @@ class Certificate:
     assumptions: tuple[Assumption, ...]
     theorem: str
 
+    def __repr__(self) -> str:
+        verdict = "holds" if self.holds else "does not hold"
+        failed = [one.text for one in self.assumptions if not one.holds]
+        why = f"; not satisfied: {'; '.join(failed)}" if failed else ""
+        worst = f"worst violation {self.violation.value:.2g} at t = {self.violation.time:.4g}"
+        return f"Certificate({self.theorem}: {verdict}{why}; {worst})"
+
     @property
     def holds(self) -> bool:
         """All assumptions hold and V' keeps to its bound (to rounding) at every state judged."""

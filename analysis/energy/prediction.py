@@ -1,4 +1,4 @@
-"""What theory says about the decay of the energy E = f − f* + ½|p|² (CADAM: H_C)."""
+"""What theory says about the decay of the energy E = f − f* + ½|p|² (CADAM and AdamODE: H_C)."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import root_scalar
 from torch import Tensor
 
-from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics
+from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, AdamODE, Dynamics, GradientFlow
 from ...landscapes import Landscape
 from .lyapunov import PROVED, prove
 
@@ -52,6 +52,9 @@ def predict(
     if bool(modes[0] <= 0):
         return Prediction("unknown", math.nan, "the Hessian at the minimiser is singular")
     v = {name: float(value) for name, value in dynamics.hyperparameters.items()}
+    if isinstance(dynamics, AdamODE):
+        dynamics = CADAM(v["gamma"], v["alpha"], 0.0, v["eps"])
+        v["c"] = 0.0
     if isinstance(dynamics, CADAM):
         return _cadam(dynamics, v, hessian, modes, step)
     if isinstance(dynamics, LDHD | CD | KFAD | RIKFAD) and v["gamma"] > 0:
@@ -60,6 +63,8 @@ def predict(
         return _rank_one(dynamics, v, landscape.shape, hessian, modes)
     if isinstance(dynamics, LDHD | CD | KFAD):
         return _undamped(dynamics, v, hessian, modes)
+    if isinstance(dynamics, GradientFlow):
+        return _descent(v["eta"], modes)
     return Prediction("unknown", math.nan, f"no law is recorded for {dynamics.name}")
 
 
@@ -67,6 +72,14 @@ def linear_rate(gamma: float, modes: Tensor) -> float:
     """min over modes k of γ − Re √(γ² − 4k): twice the spectral abscissa of x'' + γx' + kx = 0."""
     root = torch.sqrt((gamma**2 - 4 * modes).clamp(min=0))
     return float((gamma - root).min())
+
+
+def _descent(eta: float, modes: Tensor) -> Prediction:
+    """f' = −η|∇f|², and |∇f|² tends to 2m (f − f*) as the slowest mode is what remains."""
+    if eta <= 0:
+        return Prediction("none", math.nan, "η <= 0: f does not fall")
+    law = "linearised at the minimiser: rate 2ηm, m the smallest curvature"
+    return Prediction("exponential", 2 * eta * float(modes[0]), law)
 
 
 def _damped(v: dict[str, float], modes: Tensor) -> Prediction:

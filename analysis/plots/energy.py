@@ -3,6 +3,9 @@
 Every function draws into the axes it is given (a new figure without) and returns them.
 """
 
+import itertools
+from textwrap import fill
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -12,9 +15,17 @@ from torch import Tensor
 from ..energy.audit import EnergyAudit
 from ..energy.certificate import Certificate
 
-LETTERS = {"C": "#D55E00", "D": "#0072B2", "G": "#CC79A7", "W": "#A6761D", "T": "#56B4E9"}
-"""Colours of the letters that damp (Okabe and Ito's palette), the same in every figure."""
+LETTERS = {
+    "C": "#D55E00",
+    "D": "#0072B2",
+    "G": "#CC79A7",
+    "W": "#A6761D",
+    "T": "#56B4E9",
+    "F": "#882255",
+}
+"""Colours of the letters that do not only convert energy, the same in every figure."""
 
+_OTHERS = ("#6A3D9A", "#B2182B", "#4D4D4D", "#1B7837")  # for letters of a user's own, in turn
 _CONVERSION, _SHADOW = "#009E73", "#E69F00"
 
 
@@ -26,8 +37,9 @@ def plot_audit(
 ) -> tuple[Axes, Axes]:
     """Energy removed since t = 0 by each letter, and below it the shadow work of the word.
 
-    The letters that only convert energy (A, B; CADAM: A, B, E) share a line. Shadow work, the
-    numerical part of that line, has an axis of its own, on which up means energy added.
+    The letters in `audit.conversion` (A, B; CADAM: A, B, E) share a line. Shadow work, the
+    numerical part of what moves x or reads the gradient, has an axis of its own, on which up means
+    energy added.
 
     index  which trajectory of a batch; required if there is a batch
     axes   the two to draw into
@@ -47,17 +59,19 @@ def plot_audit(
     )
     times = audit.run.times.numpy()
     change = {letter: value[at] for letter, value in audit.change.items()}
-    converted = torch.stack([change[letter] for letter in audit.conversion]).sum(0)
     total = audit.run.energy[0][at] - audit.run.energy[:][(slice(None), *at[1:])]
     above.plot(times, total, color="k", lw=2.5, alpha=0.25, label="all letters")
-    for place, letter in enumerate(a for a in change if a not in audit.conversion):
-        shade = LETTERS.get(letter, f"C{place}")
+    others = itertools.cycle(_OTHERS)
+    for letter in (a for a in change if a not in audit.conversion):
+        shade = LETTERS.get(letter) or next(others)
         above.plot(times, -_running(change[letter]), color=shade, lw=1.4, label=letter)
-    names = " + ".join(sorted(audit.conversion))
-    style = {"color": _CONVERSION, "lw": 1.2, "ls": (0, (5, 2))}
-    above.plot(times, -_running(converted), label=names, **style)
+    if audit.conversion:
+        converted = torch.stack([change[letter] for letter in audit.conversion]).sum(0)
+        names = " + ".join(sorted(audit.conversion))
+        style = {"color": _CONVERSION, "lw": 1.2, "ls": (0, (5, 2))}
+        above.plot(times, -_running(converted), label=names, **style)
     shadow = audit.shadow[at]
-    unknown = torch.isnan(shadow) & torch.isfinite(converted)  # where an exact rate is infinite
+    unknown = torch.isnan(shadow) & torch.isfinite(total[1:])  # where an exact share is unknown
     below.plot(times, _running(torch.where(unknown, 0.0, shadow)), color=_SHADOW, lw=1.2)
     below.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     above.set_ylabel("energy removed since t = 0")
@@ -73,9 +87,20 @@ def plot_certificate(certificate: Certificate, *, ax: Axes | None = None) -> Axe
     """The Lyapunov function V against time, under the bound that is proved of it (dashed).
 
     A cross marks the state that misses its bound most, if one does. Every trajectory of a batch
-    is drawn; assumptions that do not hold are named in the legend.
+    is drawn; assumptions that do not hold are named in the legend, or in the empty axes where V
+    is not known for the lack of them.
     """
     ax = ax or plt.subplots(figsize=(6.0, 4.0), layout="constrained")[1]
+    ax.set_title(certificate.theorem)
+    ax.set_xlabel("time t")
+    ax.set_ylabel("Lyapunov function V")
+    failed = [assumption.text for assumption in certificate.assumptions if not assumption.holds]
+    missing = "\n".join(fill(f"does not hold: {text}", 52) for text in failed)
+    if not bool(torch.isfinite(certificate.V).any()):
+        ax.text(0.5, 0.5, f"V is not known\n{missing}", ha="center", va="center",
+                transform=ax.transAxes)  # fmt: skip
+        ax.set(xticks=[], yticks=[])
+        return ax
     times = certificate.times.numpy()
     for values, label, style in (
         (certificate.V, "V", {"color": "#0072B2", "lw": 1.4}),
@@ -90,12 +115,10 @@ def plot_certificate(certificate: Certificate, *, ax: Axes | None = None) -> Axe
         label = f"V above its bound by {worst.value:.1e} V(0)"
         ax.plot(worst.time, height, "x", color="#D55E00", ms=8, mew=2, ls="none", label=label)
     ax.set_yscale("log")
-    ax.set_xlabel("time t")
-    ax.set_ylabel("Lyapunov function V")
-    ax.set_title(certificate.theorem)
-    failed = [assumption.text for assumption in certificate.assumptions if not assumption.holds]
-    title = "\n".join(f"does not hold: {text}" for text in failed) or None
-    ax.legend(frameon=False, title=title, alignment="left", title_fontproperties={"size": "small"})
+    ax.legend(
+        frameon=False, title=missing or None, alignment="left",
+        title_fontproperties={"size": "small"},
+    )  # fmt: skip
     return ax
 
 

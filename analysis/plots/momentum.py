@@ -25,9 +25,20 @@ def plot_theorems(
     Heavy ball with solid lines, Nesterov's method dashed, their measured slopes in brackets;
     grey guides of slope 1 and 2. Dots in (i): the predicted error h λ λ̄² |∇Φ(u₀)|.
     momentum: which λ (None: the largest). axes: three axes (None: a new figure).
+
+    Claims of other equations are left out. Raises ValueError where none is left, or none at this λ.
     """
-    momentum = max(claim.momentum for claim in claims) if momentum is None else momentum
-    chosen = [claim for claim in claims if claim.momentum == momentum]
+    theorems = [claim for claim in claims if claim.theorem in _TITLES]
+    measured = sorted({claim.momentum for claim in theorems if claim.momentum is not None})
+    if not measured:
+        raise ValueError("no claims of theorems i to iii; give those of kovachki_stuart()")
+    momentum = measured[-1] if momentum is None else momentum
+    if momentum not in measured:
+        raise ValueError(
+            f"no theorem was measured at λ = {momentum}; the claims have λ = "
+            f"{', '.join(f'{known:g}' for known in measured)}"
+        )
+    chosen = [claim for claim in theorems if claim.momentum == momentum]
     if axes is None:
         axes = plt.subplots(1, 3, figsize=(13.0, 5.2), layout="constrained")[1]
     assert axes is not None
@@ -40,6 +51,9 @@ def plot_theorems(
 
 def _panel(ax: Axes, claims: Sequence[Claim]) -> None:
     series = [claim for claim in claims if claim.steps]
+    if not series:  # of this theorem nothing was measured
+        ax.set_axis_off()
+        return
     steps = np.array(series[0].steps)
     for index, quantity in enumerate(dict.fromkeys(claim.quantity for claim in series)):
         both = [claim for claim in series if claim.quantity == quantity]
@@ -52,9 +66,11 @@ def _panel(ax: Axes, claims: Sequence[Claim]) -> None:
         lowest = min((c for c in series if c.predicted == order), key=lambda c: c.errors[-1])
         guide = 0.5 * lowest.errors[-1] * (steps / steps[-1]) ** order
         ax.loglog(steps, guide, color="0.6", lw=3, alpha=0.5, zorder=0)
-        middle = len(steps) // 2
-        ax.annotate(f"slope {order:g}", (steps[middle], guide[middle]), color="0.4", fontsize=8,
-                    xytext=(8, -8), textcoords="offset points")  # fmt: skip
+        right = int(steps.argmax())
+        ax.annotate(f"slope {order:g}", (steps[right], guide[right]), color="0.4", fontsize=8,
+                    xytext=(6, 0), textcoords="offset points", va="center")  # fmt: skip
+    span = steps.max() / steps.min()
+    ax.set_xlim(steps.min() / span**0.05, steps.max() * span**0.25)  # room for these words
     for claim in claims:
         if claim.quantity.startswith("error/h") and claim.method == "heavy ball":
             ax.loglog(steps, claim.predicted * steps, "k:", lw=1.2, label="h λλ̄² |∇Φ(u₀)|")

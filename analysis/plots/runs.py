@@ -20,6 +20,7 @@ COLOURS = {  # Okabe and Ito's palette: told apart by colour-blind readers and i
     "LDHD": "#555555",
     "KFAD": "#E69F00",
     "IKFAD": "#009E73",
+    "RIKFAD": "#56B4E9",
     "CD": "#0072B2",
     "CADAM": "#D55E00",
     "SGD": "#A6761D",

@@ -1,10 +1,10 @@
 """One step of a word, linearised: what it does to one quadratic mode, by the word's own flows.
 
-On f = ½kx² a step maps (x, p) linearly near the equilibrium. The maps come from running each
-part's flow on two unit vectors so small that every nonlinear part is linear to the last digit.
+On f = ½kx² a step maps (x, p) linearly near the equilibrium. The maps are the derivatives of each
+part's own flow there, by forward differentiation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from ...integrators import Word
 from ...integrators.step import apply
 
 LATE = 1e9  # the default of a time variable: all that fades with t has faded
-_UNIT = 1e-60  # its square is far below round-off next to 1, its cube far above underflow
+_SHORT = 1e-60  # its square is far below round-off next to 1, its cube far above underflow
 _ROUNDING = 1e-12
 
 
@@ -82,9 +82,13 @@ def linear_step(
             continue
         key = substep.part.letter, substep.fraction
         if key not in maps:
-            s = mode.units()
-            apply([(substep.part.bind(bound), float(key[1]) * h.flatten())], s, mode.gradient)
-            maps[key] = mode.columns({name: getattr(s, name) for name in mode.names})
+            piece = substep.part.bind(bound), float(key[1]) * h.flatten()
+
+            def flow(s: State, piece: Any = piece) -> Mapping[str, Any]:
+                apply([piece], s, mode.gradient)
+                return s.__dict__
+
+            maps[key] = mode.jacobian(flow)
         matrix = maps[key] @ matrix
         determinant = determinant * _det(maps[key])
     return LinearStep(matrix.reshape(*h.shape, mode.size, mode.size), determinant.reshape(h.shape))
@@ -103,9 +107,8 @@ def ode_rate(
     """
     _, curvature, bound = _broadcast(dynamics, 1.0, curvature, values)
     mode = _Mode(dynamics, curvature.flatten(), time)
-    s = mode.units()
-    s.g = mode.gradient(s.x)
-    field = mode.columns(dynamics.bind(bound).rate(s))
+    made = dynamics.bind(bound)
+    field = mode.jacobian(lambda s: made.rate(s.copy(g=mode.gradient(s.x))))
     half, det = _trace(field) / 2, _det(field)
     root = _root(half * half - det)
     slow = half + root
@@ -117,7 +120,9 @@ def ode_rate(
 
 
 def with_dynamics(word: Word) -> Dynamics:
-    """The dynamics of a word; ValueError where it has none."""
+    """The dynamics of a word; ValueError where it has none, TypeError for what is no word."""
+    if not isinstance(word, Word):
+        raise TypeError(f"expected a word with its dynamics, Word({word!r}, dynamics)")
     if word.dynamics is None:
         raise ValueError(
             f"Word({word.text!r}) stands alone; give it its dynamics, for example "
@@ -127,7 +132,7 @@ def with_dynamics(word: Word) -> Dynamics:
 
 
 class _Mode:
-    """Unit vectors on one mode: variables [1, n units, N modes], coordinates first."""
+    """The equilibrium of one mode: variables [1, n unit vectors, N modes], coordinates first."""
 
     def __init__(self, dynamics: Dynamics, curvature: Tensor, time: float) -> None:
         self.curvature = curvature
@@ -140,17 +145,27 @@ class _Mode:
             value = {"zeta": 1.0, "t": time}.get(name, 0.0)
             self.rest[name] = torch.full(shape, value, dtype=torch.float64)
 
-    def units(self) -> State:
-        moved = {name: self.rest[name].clone() for name in self.names}
-        for place, name in enumerate(self.names):
-            moved[name][0, place] = _UNIT
-        return State({**self.rest, **moved})
+    def jacobian(self, move: Callable[[State], Mapping[str, Any]]) -> Tensor:
+        """[N, n, n]: the derivative of what `move` makes of (x, p), row by row.
 
-    def columns(self, values: Mapping[str, Any]) -> Tensor:
-        """[N, n, n]: row i, column j is variable i of unit vector j."""
-        still = self.rest["x"]
-        rows = [(still + values.get(name, 0.0))[0] for name in self.names]
-        return (torch.stack(rows) / _UNIT).permute(2, 0, 1)
+        Where a root makes the derivative 0/0 (frictions that read p² under one), a secant so
+        short that everything else is linear to the last digit takes its place.
+        """
+        rest = tuple(self.rest[name] for name in self.names)
+        units = tuple(torch.zeros_like(value) for value in rest)
+        for place, unit in enumerate(units):
+            unit[0, place] = 1.0
+
+        def moved(*values: Tensor) -> tuple[Tensor, ...]:
+            s = State({**self.rest, **dict(zip(self.names, values, strict=True))})
+            out = move(s)
+            return tuple(torch.zeros_like(values[0]) + out.get(name, 0.0) for name in self.names)
+
+        slopes = torch.stack(torch.func.jvp(moved, rest, units)[1])
+        if not bool(torch.isfinite(slopes).all()):
+            secants = torch.stack(moved(*(_SHORT * unit for unit in units))) / _SHORT
+            slopes = torch.where(torch.isfinite(slopes), slopes, secants)
+        return slopes[:, 0].permute(2, 0, 1)
 
     def gradient(self, x: Tensor) -> Tensor:
         return self.curvature * x

@@ -12,6 +12,9 @@ from scipy.optimize import differential_evolution
 from ...integrators import Word
 from .linear import LinearStep, linear_step, ode_rate, with_dynamics
 
+_HIGHEST = 1e9  # of h√L
+_NARROW = 1e-10
+
 
 @dataclass(frozen=True)
 class StabilityMap:
@@ -30,6 +33,13 @@ class StabilityMap:
     radius: np.ndarray
     rate: np.ndarray
     ode_rate: np.ndarray
+
+    def __repr__(self) -> str:
+        axes = f"h√k {self.h_sqrt_k[0]:g} to {self.h_sqrt_k[-1]:g}"
+        if self.gamma_h is not None:
+            axes += f", γh {self.gamma_h[0]:g} to {self.gamma_h[-1]:g}"
+        stable = f"{np.mean(self.radius <= 1 + 1e-12):.0%} stable"
+        return f"StabilityMap({self.dynamics} {self.word}, {axes}: {stable})"
 
 
 def stability_map(
@@ -73,10 +83,9 @@ def stability_limit(
     gamma_h: float | None = None,
     gamma_over_root: float | None = None,
     step: float | None = None,
-    highest: float = 100.0,
     points: int = 20_000,
 ) -> float:
-    """The h√L at which a word first becomes unstable on the mode f = ½Lx²; inf if it does not.
+    """The h√L at which a word first becomes unstable on the mode f = ½Lx²; inf if not below 1e9.
 
     What is kept fixed while h√L grows:
 
@@ -84,10 +93,11 @@ def stability_limit(
         gamma_over_root  γ/√L (the same)
         step             h and all hyperparameters, so that L alone grows; the default, at h = 1
 
-    The scan looks at `points` evenly spaced h√L up to `highest`, closer where a root comes and
-    goes again towards ±1, so that narrow gaps are seen; then narrows to 1e-9. A word without
-    friction is stable where its spectral radius is 1. Raises ValueError for more than one of the
-    three, for numbers out of range, and for γ where the dynamics has none.
+    The scan looks at `points` evenly spaced h√L up to 100 and at half as many in every doubling
+    from there to 1e9, closer where a root comes and goes again towards ±1, so that narrow gaps
+    are seen; then narrows to 1e-10 (relatively, above 1). A word without friction is stable where
+    its spectral radius is 1. Raises ValueError for more than one of the three, for numbers out of
+    range, and for γ where the dynamics has none.
     """
     _refuse_several(gamma_h=gamma_h, gamma_over_root=gamma_over_root, step=step)
     for name, value in (("gamma_h", gamma_h), ("gamma_over_root", gamma_over_root)):
@@ -100,17 +110,11 @@ def stability_limit(
         gamma = gamma_over_root if gamma_h is None else gamma_h / root
         return linear_step(word, root, values=_friction(word, gamma))
 
-    grid = np.linspace(0.0, highest, points + 1)
-    scanned = at(grid[1:])
-    margin = np.concatenate(([np.inf], scanned.margin.numpy(), [np.inf]))
-    failed = ~scanned.is_stable.numpy()
-    dips = margin[1:-1] < np.minimum(margin[:-2], margin[2:])
-    for i in np.flatnonzero(failed | dips) + 1:
-        span = grid[i - 1], grid[i if failed[i - 1] else min(i + 1, points)]
-        while (inner := _first_failure(at, *span)) is not None:
-            if inner[1] - inner[0] < 1e-9:
-                return inner[1]
-            span = inner
+    grid = np.linspace(0.0, 100.0, points + 1)
+    while grid[-1] <= _HIGHEST:
+        if (failure := _first_failure(at, grid)) is not None:
+            return failure
+        grid = np.linspace(grid[-1], 2 * grid[-1], points // 2 + 1)
     return math.inf
 
 
@@ -134,24 +138,31 @@ def optimal_parameters(word: Word, condition: float, *, modes: int = 33) -> Opti
     """The h√L and γ/√L with the least worst spectral radius over modes between m and L = κm.
 
     `condition` is κ > 1; `modes` curvatures, spaced evenly in their logarithm, both ends
-    included, are looked at. The function has kinks and is minimised by differential evolution
-    (Storn, Price 1997) from a fixed seed, for both parameters between 0.01 and 100. Every LDHD
-    word with one gradient per step reaches Polyak's radius (√κ − 1)/(√κ + 1) with the same β
-    (Polyak 1964), `BAD` at h = 2/(√L + √m). Raises ValueError for other κ or a dynamics without γ.
+    included, are looked at. Every LDHD word with one gradient per step reaches Polyak's radius
+    r = (√κ − 1)/(√κ + 1) with the same β = r² (Polyak 1964), `BAD` at h = 2/(√L + √m), `BDA` at
+    h/r. The function has kinks and is minimised by differential evolution (Storn, Price 1997)
+    from a fixed seed, over 0.01 < h√L < 100/r and γh up to 50 times more and less than −2 ln r.
+    Raises ValueError for other κ or a dynamics without γ.
     """
     if not (math.isfinite(condition) and condition > 1):
         raise ValueError(f"condition must be a finite number > 1; got {condition}")
     _friction(word, 0.0)
     curvature = np.geomspace(1 / condition, 1.0, modes)[:, None]
 
-    def worst(logarithms: np.ndarray) -> np.ndarray:
-        h, gamma = np.exp(logarithms.reshape(2, -1))
-        return linear_step(word, h, curvature, {"gamma": gamma}).radius.amax(0).numpy()
+    slowness = math.log1p(2 * (math.sqrt(condition) + 1) / (condition - 1))  # −ln r
 
-    bounds = [(math.log(1e-2), math.log(1e2))] * 2
+    def worst(logarithms: np.ndarray) -> np.ndarray:
+        h, damping = np.exp(logarithms.reshape(2, -1))
+        return linear_step(word, h, curvature, {"gamma": damping / h}).radius.amax(0).numpy()
+
+    middle = math.log(2 * slowness)
+    bounds = [
+        (math.log(0.01), math.log(100) + slowness),
+        (middle - math.log(50), middle + math.log(50)),
+    ]
     found = differential_evolution(worst, bounds, vectorized=True, polish=False, **_EVOLUTION)
-    h, gamma = np.exp(found.x)
-    return OptimalParameters(float(h), float(gamma), math.exp(-h * gamma), float(found.fun))
+    h, damping = np.exp(found.x)
+    return OptimalParameters(float(h), float(damping / h), math.exp(-damping), float(found.fun))
 
 
 _EVOLUTION: dict[str, Any] = {
@@ -187,7 +198,22 @@ def _axis(name: str, values: Any, least: float) -> np.ndarray:
     return axis
 
 
-def _first_failure(
+def _first_failure(at: Callable[[np.ndarray], LinearStep], grid: np.ndarray) -> float | None:
+    """Where the step first becomes unstable on the grid, or in a gap of it."""
+    scanned = at(grid[1:])
+    margin = np.concatenate(([np.inf], scanned.margin.numpy(), [np.inf]))
+    failed = ~scanned.is_stable.numpy()
+    dips = margin[1:-1] < np.minimum(margin[:-2], margin[2:])
+    for i in np.flatnonzero(failed | dips) + 1:
+        gap = grid[i - 1], grid[i if failed[i - 1] else min(i + 1, len(grid) - 1)]
+        while (inner := _failing_gap(at, *gap)) is not None:
+            if inner[1] - inner[0] < _NARROW * max(1.0, inner[1]):
+                return inner[1]
+            gap = inner
+    return None
+
+
+def _failing_gap(
     at: Callable[[np.ndarray], LinearStep], low: float, high: float
 ) -> tuple[float, float] | None:
     """The first gap of a finer grid at whose end the step is unstable."""

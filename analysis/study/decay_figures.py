@@ -9,13 +9,18 @@ from ..plots.runs import plot_energy, plot_path, plot_phase
 from .cases import DYNAMICS, LANDSCAPES, Case
 from .section import Picture, canvas
 
-CAPTION = (
-    "With linear friction (left): where the energy falls along a straight line its decay is "
+DAMPED = (
+    "With linear friction, γ > 0: where the energy falls along a straight line its decay is "
     "exponential; lines of equal slope have equal rates, and a level stretch at the end is the "
-    "floor that the step size leaves. Without (right): where 1/E grows along a straight line "
-    "the decay is algebraic, E ~ 1/(κt); a curve along the axis does not decay. Runs that "
-    "cannot decay are shorter. Bands are oscillations. Dots: adaptive reference solution of "
-    "the same ODE, over the time it was computed. The table says what the fit makes of each."
+    "floor that the step size leaves. "
+)
+UNDAMPED = (
+    "Without, γ = 0: where 1/E grows along a straight line the decay is algebraic, E ~ 1/(κt); a "
+    "curve along the axis does not decay. Runs that cannot decay are shorter. "
+)
+BOTH = (
+    "Bands are oscillations. Dots: adaptive reference solution of the same ODE, over the time it "
+    "was computed. The table says what the fit makes of each."
 )
 NOTES = {
     "double well": " In one dimension KFAD and IKFAD are the same.",
@@ -66,7 +71,10 @@ def _decay(runs: Path, rows: Sequence[dict[str, Any]], landscape: str) -> Iterat
             f"decay_{landscape.replace(' ', '_')}",
             "decay",
             f"Energy decay: {landscape}",
-            CAPTION + NOTES.get(landscape, ""),
+            (DAMPED if damped else "")
+            + (UNDAMPED if undamped else "")
+            + BOTH
+            + NOTES.get(landscape, ""),
             figure,
         )
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
+from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics
 from ...integrators import Word
-from ..order import ConvergenceOrder, convergence_order, coupled_quartic
+from ..order import ConvergenceOrder, convergence_order, coupled_quartic, generic_start
 from ..plots.runs import plot_orders
 from .section import Job, Picture, Scope, canvas
 
@@ -14,6 +14,7 @@ CASES: list[tuple[Dynamics, tuple[str, ...]]] = [
     (LDHD(0.7), ("BDA", "BDADB", "BADAB")),
     (KFAD(0.7, alpha=0.8, mu=0.6), ("BACD", "BCDADCB")),
     (IKFAD(0.7, alpha=0.8, mu=0.6), ("BACD", "BCDA", "BCDADCB", "BACDCAB")),
+    (RIKFAD(0.7, alpha=0.8, mu=0.6), ("BACD", "BCDADCB")),
     (CD(0.7, c=0.8), ("BACD", "BCDA", "BCDADCB", "BGAGB")),
     (CADAM(0.7, alpha=0.8, c=0.6, eps=0.1), ("BEACD", "BECDA", "EBCDADCBE")),
 ]
@@ -22,10 +23,8 @@ CASES: list[tuple[Dynamics, tuple[str, ...]]] = [
 def measure_order(index: int) -> list[ConvergenceOrder]:
     """The orders of one dynamics' words, from a start off every invariant set."""
     dynamics, words = CASES[index]
-    start: dict[str, Any] = {"x": [1.0, -0.7], "p": [0.3, 0.2]}
-    if "zeta" in dynamics.variables:
-        start["zeta"] = [1.0, 1.0]  # from 0 the root of ζ is not smooth and costs the order
-    landscape = coupled_quartic()
+    shape = (2, 2) if "rows" in dynamics.variables else (2,)
+    landscape, start = coupled_quartic(*shape), generic_start(dynamics, shape)
     return [
         convergence_order(dynamics, landscape, start, word=word, divisions=(32, 64, 128, 256))
         for word in words

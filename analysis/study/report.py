@@ -14,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ...integrators.files import atomic
 from .section import Picture
 
+_PIXELS_PER_INCH = 96
+
 
 def write_report(
     out: Path,
@@ -29,7 +31,9 @@ def write_report(
         picture.figure.savefig(buffer, format="png", dpi=150)
         (out / f"{picture.stem}.png").write_bytes(buffer.getvalue())
         data = base64.b64encode(buffer.getvalue()).decode()
-        pictures.append({**picture.__dict__, "data": f"data:image/png;base64,{data}"})
+        width = round(_PIXELS_PER_INCH * picture.figure.get_figwidth())  # one size of letters
+        source = f"data:image/png;base64,{data}"
+        pictures.append({**picture.__dict__, "data": source, "width": width})
     environment = Environment(
         loader=PackageLoader("dashpot.analysis.study", "."),
         autoescape=True,
@@ -127,6 +131,14 @@ def _tables(results: dict[str, Any]) -> Iterator[_Table]:
             "fail: " + "; ".join(row["failed"]) if row["failed"] else "hold",
         )
         for row in theory.get("certificate", [])
+    ]  # fmt: skip
+    yield ("matrix", "ε", "law", "slope", "d(E^-q)/dt", "then", "theory", "its limit"), [
+        (
+            " × ".join(map(str, row["shape"])), number(row["eps"]),
+            "1/√t" if row["q"] == 2 else "1/t",
+            *(number(row[k]) for k in ("slope", "first", "second", "predicted", "limit")),
+        )
+        for row in theory.get("rank_one", [])
     ]  # fmt: skip
     yield ("theorem", "method", "λ", "quantity", "predicted", "measured"), [
         (

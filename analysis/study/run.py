@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import platform
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -76,8 +77,8 @@ def study(
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
     bars = {
-        section: tqdm(total=sum(job.section == section for job in jobs), desc=section, unit="run")
-        for section in dict.fromkeys(job.section for job in jobs)
+        section: tqdm(total=count, desc=section, unit="run", disable=None)  # on terminals only
+        for section, count in Counter(job.section for job in jobs).items()
     }
     try:
         futures: dict[Future[Any], Job] = {

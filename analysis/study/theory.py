@@ -7,9 +7,10 @@ import numpy as np
 
 from ...dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from ...integrators import Word, solve
-from ...landscapes import DoubleWell, Landscape, Quadratic
+from ...landscapes import DoubleWell, Landscape, MatrixQuadratic, Quadratic
 from ..energy.audit import energy_audit
 from ..energy.lyapunov import certificate
+from ..energy.rank_one import rank_one_decay
 from ..ladder import learning_rate_ladder
 from ..stability.large_steps import boundedness
 from ..stability.maps import stability_map
@@ -19,7 +20,7 @@ from .theory_figures import pictures
 
 __all__ = ["jobs", "pictures", "rows"]
 
-SEARCHED: tuple[Dynamics, ...] = (CD(1.0, c=100.0), LDHD(1.0), IKFAD(1.0, alpha=1.0, mu=0.01))
+SEARCHED: tuple[Dynamics, ...] = (CD(0.1, c=100.0), LDHD(1.0), IKFAD(0.1, alpha=1.0, mu=0.01))
 MAPPED = ("BAD", "BDA", "BADAB", "BDADB", "yoshida(BADAB)", "suzuki(BADAB)")
 LARGE_STEPS: tuple[tuple[Dynamics, tuple[str, ...]], ...] = (
     (CD(0.1, c=100.0), ("BACD", "BCDA", "BACDCAB", "BCDADCB")),
@@ -42,6 +43,10 @@ CERTIFIED: tuple[tuple[Dynamics, Landscape], ...] = (
     (CADAM(0.05, alpha=0.4, c=0.0, eps=0.1), Quadratic([1.0, 2.0, 4.0])),
     (CD(0.3, c=1.0), DoubleWell(1)),
 )
+MATRICES = (
+    MatrixQuadratic(1.0, 1),
+    MatrixQuadratic([1.0, 1.7, 2.6, 3.9], 3, rotation=0),
+)
 LADDER_SEEDS = 2
 
 
@@ -54,6 +59,8 @@ def jobs(scope: Scope) -> list[Job]:
         calls.append((search_words, index))
     for index, (_, words) in enumerate(LARGE_STEPS):
         calls += [(take_large_steps, index, word) for word in words]
+    until = 300.0 if scope.quick else 1000.0
+    calls += [(rank_one, index, until) for index in range(1 if scope.quick else len(MATRICES))]
     calls += [(draw_map, word) for word in MAPPED]
     calls += [(audit, index) for index in range(len(AUDITED))]
     calls += [(certify, index) for index in range(len(CERTIFIED))]
@@ -92,6 +99,12 @@ def draw_map(word: str) -> Finding:
     plan = Word(word, LDHD(1.0))
     found = stability_map(plan, np.linspace(0.02, 4.0, 320), np.linspace(0.0, 6.0, 240))
     return Finding("map", (), found)
+
+
+def rank_one(index: int, until: float) -> Finding:
+    """How R-iKFAD decays at γ = 0, without and with ε."""
+    found = rank_one_decay(MATRICES[index], until=until)
+    return Finding("rank_one", tuple(_finite(asdict(one)) for one in found))
 
 
 def audit(index: int) -> Finding:

@@ -31,11 +31,13 @@ def _bounded(found: Sequence[Any]) -> Iterator[Picture]:
             "bounded",
             "theory",
             "Large steps: which words stay bounded",
-            "One quadratic mode started from x₀ = 0.3 to 100 at growing h√L: up to where every "
-            "start stays within bounds. Both CD words are linearly stable up to about 2. BACD "
-            "drifts with the kick that has just been added, so that far from the minimum it is "
-            "gradient descent with learning rate h² and is lost above h√L = √2; in BCDA the cap "
-            "stands between the kick and the drift, and no step size tried loses it.",
+            "One quadratic mode started from x₀ = 0.3 to 100 at growing h√L: from how many starts "
+            "it stays within bounds. All these words are linearly stable up to about 2, and "
+            "LDHD's, being linear, are lost just there. BACD drifts with the kick that has just "
+            "been added, so that far from the minimum it is gradient descent with learning rate "
+            "h² and is lost above h√L = √2, its symmetric companion BACDCAB above 2; in BCDA and "
+            "BCDADCB the cap stands between every kick and the drift that follows, and no step "
+            "tried loses them.",
             figure,
         )
 
@@ -86,8 +88,8 @@ def _audits(found: Sequence[Any]) -> Iterator[Picture]:
             "theory",
             "Where the energy goes",
             "Energy removed by each letter since the start on a quadratic, and below it the "
-            "shadow work: what the letters that only convert energy into one another have added "
-            "although in continuous time they add nothing. It is of the order of the word: "
-            "compare its axis for BACD with the symmetric words.",
+            "shadow work: what the letters that move x or read the gradient have added beyond "
+            "what they would in continuous time (nothing, for A and B together). It is of the "
+            "order of the word: compare its axis for BACD with the symmetric words.",
             figure,
         )

@@ -6,6 +6,7 @@ from itertools import combinations, permutations, product
 
 from ...dynamics import Dynamics
 from ...integrators import Word
+from ...integrators.start import not_a_dynamics
 from ...integrators.words.order import commuting
 
 
@@ -36,6 +37,8 @@ def inequivalent_words(
     gradients make some hundreds of four letters.
     Raises ValueError for letters that do not make a word of the dynamics.
     """
+    if not isinstance(dynamics, Dynamics):
+        raise TypeError(not_a_dynamics(dynamics))
     if isinstance(gradients, bool) or not isinstance(gradients, int) or gradients < 1:
         raise ValueError(f"gradients must be a whole number >= 1; got {gradients!r}")
     alphabet = "".join(Word(letters or "".join(dynamics.parts), dynamics).letters)
@@ -59,8 +62,8 @@ def inequivalent_words(
     return sorted(chosen, key=lambda word: (word.is_symmetric, len(word), word.text))
 
 
-def adjoint(word: Word) -> Word | None:
-    """The best cut of the reverse of a word of `words`; None where that is no other method."""
+def reversed_cut(word: Word) -> Word | None:
+    """The best cut of the reverse of a word of `inequivalent_words`; None if no other method."""
     bracelets = Bracelets(word.dynamics) if word.dynamics else None
     if bracelets is None or not bracelets.reversible or word.is_symmetric:
         return None

@@ -3,18 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tqdm import tqdm
 
 from ...dynamics import Dynamics
 from ...integrators import Trajectory, Word, solve
-from ..order import convergence_order, coupled_quartic
+from ..order import convergence_order, coupled_quartic, generic_start
 from ..stability.large_steps import boundedness
 from ..stability.maps import stability_limit
-from .bracelets import adjoint, inequivalent_words
-
-_START: dict[str, Any] = {"x": [1.0, -0.7], "p": [0.3, 0.2], "zeta": [1.0, 1.0], "t": 1.0}
+from .bracelets import inequivalent_words, reversed_cut
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,9 @@ class WordReport:
                      the limit of stability, nor boundedness
     order, error     by algebra; the leading error of a step as text
     gradients        per step, in a long run
-    stability_limit  h√L of the first linear instability, as the curvature L grows
+    stability_limit  h√L of the first linear instability, as the curvature L grows ("stable to"
+                     in the table). That of CADAM and AdamODE is for √ζ + ε = 1: their metric
+                     scales the curvature, so it stands for h√(L/(√ζ + ε))
     bounded          the largest h√L of the ladder up to which a quadratic mode stays bounded
     error_constant   (error at t = 1)/h^order on a coupled quartic, at h = 1/128; NaN where h is
                      still too large for the run to end
@@ -60,7 +59,7 @@ def search(
     Raises ValueError for letters that do not make a word, and for gradients < 1.
     """
     found = inequivalent_words(dynamics, gradients, letters)
-    pairs = [(word, adjoint(word)) for word in found]
+    pairs = [(word, reversed_cut(word)) for word in found]
     methods = [(one, two) for a, b in pairs for one, two in ((a, b), (b, a)) if one is not None]
     reference = _reference(dynamics)
     bar = tqdm(methods, disable=not progress, desc=dynamics.name, unit="word")
@@ -85,24 +84,36 @@ def report(
 
 
 def table(reports: Sequence[WordReport]) -> str:
-    """The reports as a table in Markdown; adjoints of each other are named in their rows."""
-    rows = [
-        "| word | adjoint | order | gradients | stable to h√L | bounded to h√L | error/h^order |",
-        "|---|---|---|---|---|---|---|",
+    """The reports as an aligned table in Markdown; adjoints of each other name one another."""
+    cells = [
+        (
+            "word",
+            "adjoint",
+            "order",
+            "gradients",
+            "stable to h√L",
+            "bounded to h√L",
+            "error/h^order",
+        )
     ]
     for one in reports:
-        rows.append(
-            f"| {one.word} | {one.adjoint or 'itself'} | {one.order} | {one.gradients} "
-            f"| {one.stability_limit:.4f} | {one.bounded:g} | {one.error_constant:.3g} |"
-        )
-    return "\n".join(rows)
+        numbers = one.order, one.gradients, f"{one.stability_limit:.4f}", f"{one.bounded:g}"
+        error = f"{one.error_constant:.3g}"
+        cells.append((one.word, one.adjoint or "itself", *map(str, numbers), error))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, tuple("-" * width for width in widths))
+    rows = [
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
+    return "\n".join(f"| {row} |" for row in rows)
 
 
 def _reference(dynamics: Dynamics) -> Trajectory:
     return solve(
         dynamics,
         coupled_quartic(),
-        _start(dynamics),
+        generic_start(dynamics),
         until=1.0,
         times=[1.0],
         rtol=1e-13,
@@ -110,16 +121,11 @@ def _reference(dynamics: Dynamics) -> Trajectory:
     )
 
 
-def _start(dynamics: Dynamics) -> dict[str, Any]:
-    """Off every symmetry; ζ from 1, since from 0 symmetric words lose their order."""
-    return {name: value for name, value in _START.items() if name in dynamics.variables}
-
-
 def _error_constant(word: Word, order: int, reference: Trajectory) -> float:
     assert word.dynamics is not None
     try:
         measured = convergence_order(
-            word.dynamics, coupled_quartic(), _start(word.dynamics), word=word,
+            word.dynamics, coupled_quartic(), generic_start(word.dynamics), word=word,
             divisions=(64, 128), reference=reference,
         )  # fmt: skip
     except ValueError:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .checks import is_finite
+
 
 @dataclass(frozen=True)
 class FixedMomentum:
@@ -14,8 +16,8 @@ class FixedMomentum:
     a = 0 (heavy ball, torch's SGD with lr = h) or a = λ (`nesterov`; torch stores the look-ahead
     point u_n + λ (u_n − u_{n−1})). d_n = (u_n − u_{n−1})/h; an empty buffer is d₀ = 0.
     Below, λ̄ = 1/(1 − λ), g = ∇Φ(u₀) and H = ∇²Φ(u₀). The constants of the uniform equation,
-    the matched velocity and the shadow point come from following the scheme's own transient,
-    d_n − (−λ̄g) ~ λⁿ, whose net displacement is −hλλ̄ (−λ̄g − d₀).
+    the matched velocity and the shadow point are not published: they are derived here, by matching
+    the scheme's own transient, d_n − (−λ̄g) ~ λⁿ, whose net displacement is −hλλ̄ (−λ̄g − d₀).
 
     h: step > 0 (a learning rate); momentum: 0 < λ < 1. Raises ValueError for others.
     """
@@ -25,10 +27,12 @@ class FixedMomentum:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.h) and self.h > 0):
-            raise ValueError(f"h must be a finite number > 0; got {self.h}")
-        if not 0 < self.momentum < 1:
-            raise ValueError(f"momentum must lie between 0 and 1 (exclusive); got {self.momentum}")
+        if not (is_finite(self.h) and self.h > 0):
+            raise ValueError(f"h must be a finite number > 0; got {self.h!r}")
+        if not (is_finite(self.momentum) and 0 < self.momentum < 1):
+            raise ValueError(
+                f"momentum must lie between 0 and 1 (exclusive); got {self.momentum!r}"
+            )
 
     @property
     def lookahead(self) -> float:

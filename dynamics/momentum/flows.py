@@ -1,5 +1,7 @@
 """Gradient descent, Nesterov's method and Adam as flows."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,41 +17,39 @@ from .second_order import MomentumFlow
 
 
 class GradientFlow(Dynamics):
-    """Gradient flow:  u̇ = −rate ∇f.  Word F is gradient descent with lr = h·rate.
+    """Gradient flow:  u̇ = −η ∇f.  Word F is gradient descent with lr = h·η.
 
-    f falls at the rate `rate` |∇f|². With rate = 1/(1 − λ) it is the limit of momentum methods
+    f falls at the rate η|∇f|². With η = 1/(1 − λ) it is the limit of momentum methods
     as their step goes to 0 (Kovachki, Stuart 2021): accurate to O(h) for learning
-    rates h ≪ (1 − λ)²/L. Its hyperparameter is the part's `eta` = rate.
+    rates h ≪ (1 − λ)²/L.
+
+    eta: mobility η, in units of time.
     """
 
     word = "F"
 
-    def __init__(self, rate: Scalar = 1.0) -> None:
-        super().__init__(Descent(rate))
-
-    def __repr__(self) -> str:
-        return f"{self.name}(rate={self.hyperparameters['eta']})"
+    def __init__(self, eta: Scalar = 1.0) -> None:
+        super().__init__(Descent(eta))
 
 
 class NAG(MomentumFlow):
     """Nesterov's method with fixed momentum as a flow:
 
-        x' = p − rate ∇f,  p' = −∇f − γ p,   that is  ü + γ u̇ + rate ∇²f u̇ + (1 + γ rate) ∇f = 0.
+        x' = p − η ∇f,  p' = −∇f − γ p,   that is  ü + γ u̇ + η ∇²f u̇ + (1 + γη) ∇f = 0.
 
     torch.optim.SGD(lr, momentum=β, nesterov=True) is exactly the word `BDFA` with h = √lr,
-    γ = −ln(β)/h and rate = h, from p = 0: B and F use the gradient at x, torch's look-ahead
+    γ = −ln(β)/h and η = h, from p = 0: B and F use the gradient at x, torch's look-ahead
     point; the iterate behind it is u_n = x_n − h p_n. As a flow it is accurate to O(h).
-    Its hyperparameters are `gamma` and the part F's `eta` = rate.
 
-    "published" is p = 0 (an empty buffer), u̇(0) = −rate ∇f.
+    gamma: friction γ >= 0; eta: mobility η, in units of time. The velocity "published" is p = 0
+    (an empty buffer), u̇(0) = −η ∇f.
     """
 
     word = "BDFA"
     citation = "Sutskever, Martens, Dahl, Hinton, On the importance of initialization, ICML 2013"
 
-    def __init__(self, gamma: Scalar, rate: Scalar) -> None:
-        parts = (Drift(), Kick(), LinearDamping(gamma), Descent(rate))
-        super().__init__(*parts, gamma=gamma, rate=rate)
+    def __init__(self, gamma: Scalar, eta: Scalar) -> None:
+        super().__init__(Drift(), Kick(), LinearDamping(gamma), Descent(eta))
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         return {
@@ -64,7 +64,8 @@ class Nesterov(MomentumFlow):
     The limit s → 0 of his method for convex f with momentum (j − 1)/(j + 2) and step s, at
     t = j√s, accurate to O(√s). From rest f − f* <= 2|x₀ − x*|²/t² for convex f and r = 3. On
     f = k x²/2: x = 2 x₀ J₁(√k t)/(√k t). The clock starts at t = 0, where the flow is finite
-    and p must be 0; symmetric words then have errors of h² ln(1/h).
+    and p must be 0. The damping is singular there: from t = 0 no word exceeds order 2, whatever
+    its composition, and symmetric words have errors of h² ln(1/h).
 
     r: strength of the damping, r >= 3 for the bound.
     """
@@ -76,10 +77,20 @@ class Nesterov(MomentumFlow):
     )
 
     def __init__(self, r: Scalar = 3.0) -> None:
-        super().__init__(Drift(), Kick(), VanishingDamping(r), r=r)
+        super().__init__(Drift(), Kick(), VanishingDamping(r))
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         return {"published": torch.zeros_like(gradient), **super().velocities(gradient)}
+
+    def start(self, x0: Any, gradient_at_x0: Any, velocity: Any = None) -> dict[str, Tensor]:
+        """The state at t = 0, at rest. Raises ValueError for another velocity, if r > 0."""
+        state = super().start(x0, gradient_at_x0, velocity)
+        if bool(((state["p"] != 0) & (torch.as_tensor(self.hyperparameters["r"]) > 0)).any()):
+            raise ValueError(
+                f"{self.name} starts at t = 0 at rest: its damping r/t leaves no other velocity. "
+                "A start in motion needs t > 0: give the state {'x': x0, 'p': p0, 't': t0} itself"
+            )
+        return state
 
 
 class AdamODE(Dynamics):

@@ -7,6 +7,7 @@ from torch import Tensor
 from ..descent import Descent
 from ..drift import Drift
 from ..vanishing import RisingKick, VanishingDamping
+from .checks import is_finite
 from .second_order import MomentumFlow, second_order
 
 _SDJS = (
@@ -22,15 +23,15 @@ class _HighResolution(MomentumFlow):
     word = "BADAB"
 
     def __init__(self, mu: float, s: float, hessian_damping: float | None) -> None:
-        if not (0 < mu < math.inf and 0 < s < math.inf and mu * s < 1):
+        if not (is_finite(mu) and is_finite(s) and mu > 0 and s > 0 and mu * s < 1):
             raise ValueError(
                 f"{type(self).__name__} needs mu > 0, s > 0 and mu s < 1 (momentum "
-                f"(1 − √(μs))/(1 + √(μs)) lies between 0 and 1); got mu={mu}, s={s}"
+                f"(1 − √(μs))/(1 + √(μs)) lies between 0 and 1); got mu={mu!r}, s={s!r}"
             )
         self.mu, self.s = mu, s
         force = 1 + math.sqrt(mu * s)
         parts = second_order(2 * math.sqrt(mu), force, hessian_damping)
-        super().__init__(*parts, mu=mu, s=s)
+        super().__init__(*parts)
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         root = math.sqrt(self.s)
@@ -45,9 +46,9 @@ class HighResolutionHB(_HighResolution):
     """High-resolution equation of heavy ball:  ü + 2√μ u̇ + (1 + √(μs)) ∇f = 0,  t = n√s.
 
     For the method with step s, momentum (1 − √(μs))/(1 + √(μs)) and first step
-    −2s/(1 + √(μs)) ∇f(x₀). From the "matched" velocity u̇(0) = −(3/2)√s ∇f(x₀), which puts
-    u(√s) on the first iterate to second order, trajectories differ by O(s); from the "published"
-    −2√s/(1 + √(μs)) ∇f(x₀), or at "rest" without the √s terms, by O(√s).
+    −2s/(1 + √(μs)) ∇f(x₀). From the "matched" velocity u̇(0) = −(3/2)√s ∇f(x₀), derived here by
+    putting u(√s) on the first iterate to second order, trajectories differ by O(s); from the
+    "published" −2√s/(1 + √(μs)) ∇f(x₀), or at "rest" without the √s terms, by O(√s).
 
     mu: strong convexity μ > 0; s: step > 0 with μ s < 1. p = m u̇ with mass m = 1/(1 + √(μs)).
     """
@@ -91,11 +92,11 @@ class HighResolutionNAGC(MomentumFlow):
     citation = _SDJS
 
     def __init__(self, s: float) -> None:
-        if not 0 < s < math.inf:
-            raise ValueError(f"s must be a finite number > 0; got {s} (in HighResolutionNAGC)")
+        if not (is_finite(s) and s > 0):
+            raise ValueError(f"s must be a finite number > 0; got {s!r} (in HighResolutionNAGC)")
         onset = 1.5 * math.sqrt(s)
         parts = (Drift(), RisingKick(onset), VanishingDamping(3.0, onset), Descent(math.sqrt(s)))
-        super().__init__(*parts, s=s)
+        super().__init__(*parts)
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         return {

@@ -13,7 +13,9 @@ class ModifiedMomentum(MomentumFlow):
 
     For the scheme and the constants of `FixedMomentum`. Within O(h) of the iterates for every
     initial velocity; after the transient, of some 1/(1 − λ) steps, within O(h²) from the
-    "matched" one and O(h) from the "published" and all others. p = hα u̇.
+    "matched" one, which is derived here by matching the transient's displacement, and only O(h)
+    from any other: the "published" one is such, except for Nesterov at λ = ½, where the two are
+    equal. p = hα u̇.
 
     h: the scheme's step > 0; momentum: 0 < λ < 1; nesterov: look-ahead gradient.
     """
@@ -25,7 +27,7 @@ class ModifiedMomentum(MomentumFlow):
         self.scheme = scheme = FixedMomentum(h, momentum, nesterov)
         mass = h * scheme.inertia
         parts = second_order((1 - momentum) / mass, 1 / mass)
-        super().__init__(*parts, h=h, momentum=momentum, nesterov=nesterov)
+        super().__init__(*parts)
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         return {
@@ -40,14 +42,15 @@ class UniformMomentum(MomentumFlow):
 
         hα′ ü + ((1 − λ) + hδ ∇²f) u̇ = −∇f,  t = n h,
 
-    with the constants of `FixedMomentum` and its matched velocity. p = m (u̇ + η ∇f) with
-    η = δ/α′ (negative where δ is) and m = hα′²/α.
+    with the constants of `FixedMomentum` and its matched velocity. It is not published, but
+    derived here, by matching the decay and the displacement of the scheme's transient as well as
+    its slow motion. p = m (u̇ + η ∇f) with η = δ/α′ (negative where δ is) and m = hα′²/α.
 
     h: the scheme's step > 0; momentum: 0 < λ < 1; nesterov: look-ahead gradient.
     """
 
     word = "BDFA"
-    citation = _KS
+    citation = f"derived here from {_KS}"
 
     def __init__(self, h: float, momentum: float, nesterov: bool = False) -> None:
         self.scheme = scheme = FixedMomentum(h, momentum, nesterov)
@@ -55,7 +58,7 @@ class UniformMomentum(MomentumFlow):
         force = 1 / (h * inertia)
         eta = scheme.hessian_damping / inertia
         parts = second_order((1 - momentum) * force, force, eta)
-        super().__init__(*parts, h=h, momentum=momentum, nesterov=nesterov)
+        super().__init__(*parts)
 
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         matched = self.scheme.matched(gradient, uniform=True)

@@ -21,6 +21,7 @@ from ..dynamics import Dynamics
 from ..kick import Kick
 from ..part import Part
 from ..state import State
+from .checks import is_single
 
 
 class MomentumFlow(Dynamics):
@@ -29,25 +30,27 @@ class MomentumFlow(Dynamics):
     `start` turns an initial velocity u̇(0) into a state, `velocity` a run's state into u̇.
     """
 
-    def __init__(self, *parts: Part, **arguments: Any) -> None:
-        super().__init__(*parts)
-        self._arguments = arguments
-
     def velocities(self, gradient: Tensor) -> dict[str, Tensor]:
         """Initial velocities u̇(0) by name, the most accurate first, from ∇f at the start."""
         return {"rest": torch.zeros_like(gradient)}
 
-    def start(
-        self, x0: Any, gradient_at_x0: Any, velocity: str | Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def start(self, x0: Any, gradient_at_x0: Any, velocity: Any = None) -> dict[str, Tensor]:
         """The state {"x": ..., "p": ...} for `simulate` and `solve`, coordinates last as in x0.
 
         velocity: u̇(0), a name known to `velocities` ("matched", "published", "rest", as far as
-        the method has them; None: the first of them) or a tensor like x0. Needs hyperparameters
-        that are single numbers.
+        the method has them; None: the first of them) or numbers like x0.
 
-        Raises ValueError for a name it does not know.
+        Raises ValueError for a name it does not know, a velocity that is not like x0, and a mass
+        or η that is not one number, as it is in a batch of hyperparameters.
         """
+        own = self.hyperparameters
+        mass, eta = own.get("mass", 1.0), own.get("eta", 0.0)
+        for name, value in (("mass", mass), ("eta", eta)):
+            if not is_single(value):
+                raise ValueError(
+                    f"{self.name}.start needs one number {name}; got {value}: start each run of "
+                    "the batch by itself, and stack the states"
+                )
         x, gradient = _float64(x0), _float64(gradient_at_x0)
         if velocity is None or isinstance(velocity, str):
             known = self.velocities(gradient)
@@ -58,19 +61,19 @@ class MomentumFlow(Dynamics):
                     f"{', '.join(map(repr, known))}, or give u̇(0) itself as a tensor"
                 )
             velocity = known[name]
-        v = self.hyperparameters
-        p = v.get("mass", 1.0) * (velocity + v.get("eta", 0.0) * gradient)
-        return {"x": x, "p": p.broadcast_to(x.shape)}
+        v = _float64(velocity)
+        for what, value in (("gradient_at_x0", gradient), ("velocity", v)):
+            if value.shape != x.shape[x.ndim - value.ndim :]:
+                raise ValueError(
+                    f"{what} must be shaped like x0, {tuple(x.shape)}; got {tuple(value.shape)}"
+                )
+        return {"x": x, "p": (mass * (v + eta * gradient)).broadcast_to(x.shape)}
 
     def velocity(self, states: Mapping[str, Tensor], gradient: Tensor) -> Tensor:
         """u̇ = p/m − η ∇f of `states` (such as run.states) with the gradients at their x."""
         s = State({"x": states["x"], "p": states["p"], "g": gradient})
         moving = [part for part in self.parts.values() if "x" in part.writes]
         return sum((part.rate(s)["x"] for part in moving), start=torch.zeros_like(s.x))
-
-    def __repr__(self) -> str:
-        values = ", ".join(f"{k}={v!r}" for k, v in self._arguments.items())
-        return f"{self.name}({values})"
 
 
 def second_order(

@@ -6,14 +6,18 @@ from typing import Any
 from ...dynamics import (
     CADAM,
     BiasCorrectedDrift,
+    Clock,
     CubicDamping,
     Dynamics,
+    Kick,
+    LinearDamping,
     PreconditionedDrift,
     SecondMoment,
+    WeightDecay,
 )
 from ..optimizer import gradient_cut
 from ..words.word import Word
-from .checks import number, positive
+from .checks import finite, number, parts_of, positive
 from .equivalent import IDENTICAL, Equivalent, TorchEquivalent
 from .heavy_ball import heavy_ball
 
@@ -47,7 +51,11 @@ def from_adam(
     decoupled (it goes through the moments: a change of the loss).
     """
     positive(lr=lr)
+    finite(eps=eps, weight_decay=weight_decay)
+    if not (isinstance(betas, tuple | list) and len(betas) == 2):
+        raise ValueError(f"betas must be two numbers, β₁ and β₂; got {betas!r}")
     for name, beta in zip(("beta1", "beta2"), betas, strict=True):
+        finite(**{name: beta})
         if not 0 < beta < 1:
             raise ValueError(f"{name} must be a number between 0 and 1; got {beta}")
     if amsgrad:
@@ -80,25 +88,33 @@ def to_adam(
 ) -> TorchEquivalent:
     """A word of CADAM with c = 0 (or AdamODE) as torch.optim.Adam, with decay as AdamW.
 
-    The inverse of `from_adam`; `weight_decay` is the rate w of x' = −w x, `lr` the step size h.
+    The inverse of `from_adam`; `weight_decay` is the rate w of x' = −w x, `lr` the step size h. A
+    part W of the dynamics' own is AdamW as well, in words with W between the gradient and A.
     Without bias correction it is Adam up to the first steps only, and a note says so. Raises
-    ValueError for other dynamics (c ≠ 0: naming the Adam it tends to), γ or α of 0, and words
+    ValueError for other parts (c ≠ 0: naming the Adam it tends to), γ or α of 0, and words
     that move x before B, E and T are done.
     """
     positive(lr=lr)
     plan = Word(dynamics.word if word is None else word, dynamics)
-    kinds = {letter: type(part) for letter, part in dynamics.parts.items()}
-    corrected = kinds.get("A") is BiasCorrectedDrift
-    drifts = (PreconditionedDrift, BiasCorrectedDrift)
-    if (
-        kinds.get("A") not in drifts
-        or kinds.get("E") is not SecondMoment
-        or kinds.get("C", CubicDamping) is not CubicDamping
-    ):
-        raise ValueError(f"{dynamics.name} is no torch.optim.Adam: only CADAM with c = 0 is")
+    finite(weight_decay=weight_decay)
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay must be a finite number >= 0; got {weight_decay}")
+    if weight_decay and "W" in dynamics.parts:
+        raise ValueError(
+            f"{dynamics.name} has a part W of its own, {dynamics.parts['W']}: leave out the "
+            f"argument weight_decay; got {weight_decay}"
+        )
+    kinds = {type(part) for part in dynamics.parts.values()} - {CubicDamping, WeightDecay}
+    corrected = BiasCorrectedDrift in kinds
+    drift = {BiasCorrectedDrift, Clock} if corrected else {PreconditionedDrift}
+    if kinds != {*drift, Kick, LinearDamping, SecondMoment}:
+        raise ValueError(
+            f"{dynamics.name} is no torch.optim.Adam: only CADAM with c = 0 and AdamODE are, with "
+            f"or without W; its parts are {parts_of(dynamics)}"
+        )
     gamma, alpha, c, eps = (number(dynamics, name) for name in ("gamma", "alpha", "c", "eps"))
     if c:
-        limit = to_adam(CADAM(gamma, alpha, 0.0, eps, corrected), plan.text, lr, weight_decay)
+        limit = to_adam(dynamics.bind({"c": 0.0}), plan, lr, weight_decay)
         raise ValueError(
             f"{dynamics.name} with c = {c:g} is no torch.optim.Adam, which has no cubic damping; "
             f"as c → 0 it tends to {limit.code()}"
@@ -108,21 +124,22 @@ def to_adam(
     their_lr = _adam_factor(plan, beta1) * lr**2 * math.sqrt(alpha) / -math.expm1(-gamma * lr)
     settings: dict[str, Any] = {"lr": their_lr, "betas": (beta1, beta2)}
     settings["eps"] = eps * math.sqrt(alpha)
-    if weight_decay:
-        settings["weight_decay"] = -math.expm1(-weight_decay * lr) / their_lr
+    if decay := weight_decay or number(dynamics, "weight_decay"):
+        settings["weight_decay"] = -math.expm1(-decay * lr) / their_lr
     note = IDENTICAL.format("the word")
     if not corrected:
         note = _NO_CORRECTION.format(-1 / math.expm1(-alpha * lr))
-    return TorchEquivalent("AdamW" if weight_decay else "Adam", settings, notes=(note,))
+    return TorchEquivalent("AdamW" if decay else "Adam", settings, notes=(note,))
 
 
 def _adam_factor(word: Word, beta1: float) -> float:
-    """ρ of a word that updates moments and clock before it moves x, as Adam does."""
+    """ρ of a word that updates moments and clock, and decays x, before it moves x, as Adam does."""
     first = word.letters.index("A")
-    clock = [place for place, letter in enumerate(word.letters) if letter == "T"]
-    if gradient_cut(word.substeps) < len(word) or any(place > first for place in clock):
+    late = {"T", "W"} & set(word.letters[first:])
+    if gradient_cut(word.substeps) < len(word) or late:
         raise ValueError(
-            f"the word {word.text} moves x before its moments have the gradient; Adam is a word "
-            "with B, E and T before A, such as BETACD, or BEACD without bias correction"
+            f"the word {word.text} moves x before its moments have the gradient, or before time or "
+            "decay have done their step; Adam is a word with B, E and T before A, such as BETACD, "
+            "or BEACD without bias correction, and AdamW has W before A, after B and E"
         )
     return heavy_ball(word, beta1).rho

@@ -1,19 +1,18 @@
 """Two ways to write one optimizer: as a word of a dynamics, and as a class of torch.optim."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ...dynamics import CADAM, CD, LDHD, Dynamics
+from ...dynamics import Dynamics
 from ..optimizer import WordOptimizer, optimizer
+from .printing import arguments, dynamics_line, optimizer_line
 
-IDENTICAL = "the same iterates as {}, from the first step on"
+EULER = "the same iterates as {}, from the first step on"
+IDENTICAL = "the same iterates as {} at a constant lr, from the first step on"
 ROUNDING = 1e-12  # relative; numbers that went through a conversion differ by less
-
-_BY_NAME = (LDHD, CD, CADAM)  # `optim` has an optimizer of the same name
-_ORDER = ("gamma", "alpha", "c", "eps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +50,13 @@ class Equivalent:
 
     def code(self) -> str:
         """The line that makes the optimizer, every number to its last digit."""
-        values = self.dynamics.hyperparameters
-        plain = f"dynamics.{self.dynamics.name}({', '.join(_show(v) for v in values.values())})"
-        if self.kick:
-            made = {"word": self.word, "lr": self.lr, "kick": self.kick}
-            return f"convert.Equivalent({plain}, {_arguments(made)}).optimizer(params)"
         common: dict[str, Any] = {"word": self.word}
         if self.weight_decay:
             common["weight_decay"] = self.weight_decay
-        if not isinstance(self.dynamics, _BY_NAME):
-            return f"optim.optimizer({plain}, params, {_arguments({'lr': self.lr, **common})})"
-        named: dict[str, Any] = {name: values[name] for name in _ORDER if name in values}
-        if "t" in self.dynamics.variables:
-            named["bias_correction"] = True
-        arguments = _arguments({"lr": self.lr, **named, **common})
-        return f"optim.{self.dynamics.name}(params, {arguments})"
+        if not self.kick:
+            return optimizer_line(self.dynamics, self.lr, **common)
+        made = arguments({**common, "lr": self.lr, "kick": self.kick})
+        return f"convert.Equivalent({dynamics_line(self.dynamics)}, {made}).optimizer(params)"
 
 
 @dataclass(frozen=True)
@@ -88,13 +79,13 @@ class TorchEquivalent:
 
     def code(self) -> str:
         """The line that makes the optimizer, every number to its last digit."""
-        return f"torch.optim.{self.name}(params, {_arguments(self.settings)})"
+        return f"torch.optim.{self.name}(params, {arguments(self.settings)})"
 
 
 class KickedOptimizer(WordOptimizer):
     """A word optimizer whose momentum starts at p₀ = −kick h ∇f(x₀), parameter by parameter.
 
-    For words with one gradient a step. `kick` is an entry of every parameter group.
+    `kick` is an entry of every parameter group.
     """
 
     def __init__(self, made: Equivalent, params: Any) -> None:
@@ -105,29 +96,6 @@ class KickedOptimizer(WordOptimizer):
         for group in self.param_groups:
             group.setdefault("kick", made.kick)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            reach = float(group["lr"]) * group["kick"] * (1 if group["maximize"] else -1)
-            for param in group["params"]:
-                if param.grad is not None and "p" not in self.state.get(param, {}):
-                    grad = param.grad.to(torch.promote_types(param.dtype, torch.float32))
-                    self.state[param]["p"] = reach * grad
-        super().step()
-        return loss
-
-
-def _arguments(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={_show(value)}" for name, value in values.items())
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_show, value))})"
-    if isinstance(value, str):
-        return f'"{value}"'
-    return repr(value) if isinstance(value, bool) else repr(float(value))
+    def _start(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        super()._start(param, grad, group)
+        self.state[param]["p"] = -float(group["lr"]) * group["kick"] * grad

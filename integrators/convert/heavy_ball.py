@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ...dynamics import CD, LDHD
 from ..optimizer import gradient_cut
 from ..words.word import Substep, Word
+from .checks import finite
 
 
 class HeavyBall(NamedTuple):
@@ -57,6 +58,7 @@ def kick_factor(word: str | Word, beta: float) -> float:
     See `HeavyBall` for the sum. Raises ValueError for words that do not fit, or take several
     gradients a step.
     """
+    finite(beta=beta)
     return heavy_ball(linear(word), beta).rho
 
 

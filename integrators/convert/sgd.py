@@ -15,21 +15,22 @@ from ...dynamics import (
     LinearDamping,
 )
 from ..words.word import Word
-from .checks import number, positive
-from .equivalent import IDENTICAL, ROUNDING, Equivalent, TorchEquivalent
+from .checks import finite, number, parts_of, positive
+from .equivalent import EULER, IDENTICAL, ROUNDING, Equivalent, TorchEquivalent
 from .heavy_ball import heavy_ball, linear
 
 _LATE = (
-    "the same iterates as {}, one call late: the word drifts first, so the first call, with the "
-    "momentum at rest, leaves the parameters where they are and its gradient is not used"
+    "the same iterates as {} at a constant lr, one call late: the word drifts first, so the first "
+    "call, with the momentum at rest, leaves the parameters where they are and its gradient is not "
+    "used"
 )
 _KICKED = (
-    "the same iterates as torch's SGD from the start p₀ = −{:.6g} h ∇f(x₀), which .optimizer() "
-    "sets; from rest the first step is {:.6g} times as long"
+    "the same iterates as torch's SGD at a constant lr from the start p₀ = −{:.6g} h ∇f(x₀), which "
+    ".optimizer() sets; from rest the first step is {:.6g} times as long"
 )
 _SHORT_FIRST_STEP = (
-    "the same iterates as the word from rest; the negative dampening makes the first step as "
-    "short as the word's, which has only a part of its kick"
+    "the same iterates as the word from rest, at a constant lr; the negative dampening makes the "
+    "first step as short as the word's, which has only a part of its kick"
 )
 
 
@@ -47,7 +48,7 @@ def from_sgd(
 
     word   one with one gradient a step; with a letter C or G it is a word of CD with c = 0, to
            be raised from there. None: BAD (ρ = 1). Fixed with nesterov (BDFA: h = √lr and
-           mobility h) and without momentum (F: h = lr)
+           η = h) and without momentum (F: h = lr)
 
     Torch's first step is undamped and unsplit: words that split their kick, and any τ ≠ 0, start
     from a momentum p₀ = −kick h ∇f(x₀) instead of rest. Words that drift first are one call
@@ -55,9 +56,10 @@ def from_sgd(
     decay of x), words with several gradients a step, and τ ≠ 0 with a word that drifts first.
     """
     positive(lr=lr)
+    finite(momentum=momentum, dampening=dampening, weight_decay=weight_decay)
     if not 0 <= momentum <= 1:
         raise ValueError(f"momentum must be a number from 0 to 1; got {momentum}")
-    if not (math.isfinite(dampening) and dampening < 1):
+    if dampening >= 1:
         raise ValueError(f"dampening must be a finite number < 1; got {dampening}")
     if weight_decay:
         raise ValueError(
@@ -75,7 +77,7 @@ def from_sgd(
         which = "with nesterov" if nesterov else "without momentum"
         raise ValueError(f"SGD {which} is the word {fixed}; got {str(word)!r}")
     if momentum == 0:
-        notes = (IDENTICAL.format("torch's SGD"), "Euler's steps along x' = −∇f")
+        notes = (EULER.format("torch's SGD"), "Euler's steps along x' = −∇f")
         return Equivalent(GradientFlow(1.0), "F", lr, notes=notes)
     if nesterov:
         h = math.sqrt(lr)
@@ -126,6 +128,7 @@ def effective_lr(lr: float, momentum: float, dampening: float = 0.0) -> float:
     It is also the time of gradient flow x' = −∇f that a step covers (Kovachki, Stuart 2021); in
     the time of LDHD a step is h = √(lr (1 − τ)/ρ).
     """
+    finite(lr=lr, momentum=momentum, dampening=dampening)
     return lr * (1 - dampening) / (1 - momentum) if momentum < 1 else math.inf
 
 
@@ -142,17 +145,18 @@ def to_sgd(
     to as c → 0), and for words with several gradients a step.
     """
     positive(lr=lr)
+    finite(kick=kick)
     plan = Word(dynamics.word if word is None else word, dynamics)
     kinds = {type(part) for part in dynamics.parts.values()}
     if kinds == {Descent}:
-        settings = {"lr": _mobility(dynamics) * lr}
-        return TorchEquivalent("SGD", settings, notes=(IDENTICAL.format("the word"),))
+        settings = {"lr": number(dynamics, "eta") * lr}
+        return TorchEquivalent("SGD", settings, notes=(EULER.format("the word"),))
     if kinds == {Drift, Kick, LinearDamping, Descent}:
         return _to_nesterov(dynamics, plan, lr)
     if kinds - {CubicDamping} != {Drift, Kick, LinearDamping}:
         raise ValueError(
             f"{dynamics.name} is no torch.optim.SGD: only LDHD, CD with c = 0, NAG and "
-            "GradientFlow are"
+            f"GradientFlow are; its parts are {parts_of(dynamics)}"
         )
     if c := number(dynamics, "c"):
         limit = to_sgd(CD(number(dynamics, "gamma"), 0.0), plan.text, lr, kick)
@@ -182,18 +186,12 @@ def to_sgd(
 
 
 def _to_nesterov(dynamics: Dynamics, word: Word, lr: float) -> TorchEquivalent:
-    rate = _mobility(dynamics)
-    if word not in (Word("BDFA"), Word("BFDA")) or not math.isclose(rate, lr, rel_tol=ROUNDING):
+    eta = number(dynamics, "eta")
+    if word not in (Word("BDFA"), Word("BFDA")) or not math.isclose(eta, lr, rel_tol=ROUNDING):
         raise ValueError(
-            "NAG is torch.optim.SGD with nesterov=True for the word BDFA and rate = lr = h; got "
-            f"the word {word.text}, rate {rate:g} and lr {lr:g}"
+            "NAG is torch.optim.SGD with nesterov=True for the word BDFA and eta = lr = h; got "
+            f"the word {word.text}, eta {eta:g} and lr {lr:g}"
         )
     momentum = math.exp(-number(dynamics, "gamma") * lr)
-    settings = {"lr": lr * rate, "momentum": momentum, "nesterov": True}
+    settings = {"lr": lr * eta, "momentum": momentum, "nesterov": True}
     return TorchEquivalent("SGD", settings, notes=(IDENTICAL.format("the word"),))
-
-
-def _mobility(dynamics: Dynamics) -> float:
-    """The rate of the part F."""
-    (name,) = dynamics.parts["F"].hyperparameters
-    return number(dynamics, name)

@@ -120,17 +120,15 @@ def _basis_element(word: str) -> Polynomial:
     return expanded(bracketing(word))
 
 
-def coordinates(element: Mapping[str, Any], words: Sequence[str], zero: float = 0.0) -> Polynomial:
+def coordinates(element: Mapping[str, Any], words: Sequence[str]) -> Polynomial:
     """Coordinates of a Lie element in the basis of bracketed Lyndon `words` (sorted).
 
     The bracket of w is w + larger words, so the smallest remaining word gives a coordinate.
-    Those of absolute value up to `zero` are left out.
     """
     rest = {word: element[word] for word in words if word in element}
     found: Polynomial = {}
     for word in words:
-        a = rest.get(word, 0)
-        if abs(a) > zero:
+        if a := rest.get(word, 0):
             found[word] = a
             for other, b in _basis_element(word).items():
                 rest[other] = rest.get(other, 0) - a * b

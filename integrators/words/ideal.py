@@ -31,7 +31,7 @@ class Ideal:
                 self._relations.setdefault(content, []).append(polynomial)
         self._known: dict[str, tuple[list[Polynomial], dict[str, Polynomial]]] = {}
 
-    def reduced(self, element: Mapping[str, Any], zero: float) -> Polynomial:
+    def reduced(self, element: Mapping[str, Any]) -> Polynomial:
         """Coordinates of a Lie element, less what the ideal can take away.
 
         The elements of the ideal eliminate their last Lyndon word; what is left is zero exactly
@@ -41,7 +41,7 @@ class Ideal:
         for content in {_content(word) for word in element}:
             rows = self._component(content)[1]
             _eliminate(rest, rows)
-        return {word: a for word, a in rest.items() if abs(a) > zero}
+        return rest
 
     def _component(self, content: str) -> tuple[list[Polynomial], dict[str, Polynomial]]:
         """A basis as polynomials, and as rows of coordinates by the word each one eliminates."""

@@ -1,16 +1,15 @@
 """The order of a word, proved: its product of exponentials against the exponential of the sum."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations, product
 
-from ...dynamics import Dynamics, Part
+from ...dynamics import Dynamics
 from .algebra import (
     Commutator,
+    Polynomial,
     bracketing,
     coordinates,
     generator,
@@ -22,8 +21,10 @@ from .algebra import (
 )
 from .composition import DIGITS, Pieces, kind_of
 from .ideal import Ideal
+from .relations import commuting, of_corrections, read_relation
 
 CLOSE = 1e-12  # written decimals may miss a sum by their rounding
+_ROUNDED = 10**12  # a denominator from here on is that of a rounded decimal, not meant exactly
 _WRITTEN = 10**18  # denominators below it are computed with exactly
 _SHOWN = 12  # terms in a message; `error` has them all
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -78,25 +79,6 @@ class WordOrder:
         return f"order {self.order}, error of a step {power} ({terms})"
 
 
-def commuting(dynamics: Dynamics) -> tuple[str, ...]:
-    """Pairs of parts that commute by their declarations, as relations such as "[B,E]".
-
-    They do if neither writes what the other reads or writes; the gradient is a function of x.
-    """
-    return tuple(
-        f"[{a},{b}]"
-        for a, b in combinations(sorted(dynamics.parts), 2)
-        if not _interfere(dynamics.parts[a], dynamics.parts[b])
-    )
-
-
-def _interfere(a: Part, b: Part) -> bool:
-    def touched(part: Part) -> set[str]:
-        return {"x" if name == "g" else name for name in (*part.reads, *part.writes)}
-
-    return bool(set(a.writes) & touched(b) or set(b.writes) & touched(a))
-
-
 Flow = tuple[str, tuple[str, ...], str, Fraction]  # letter, its summands, kind, fraction of h
 
 
@@ -112,33 +94,41 @@ def order_of(
     if isinstance(relations, str):
         raise TypeError(f"relations must be a tuple of commutators such as ('[B,E]',); "
                         f"got the text {relations!r}")  # fmt: skip
+    if relations is not None and not all(isinstance(relation, str) for relation in relations):
+        raise TypeError(f"relations must be texts such as '[B,E]'; got {relations!r}")
+    declared = commuting(dynamics) if dynamics is not None else ()
     if relations is None:
-        relations = commuting(dynamics) if dynamics is not None else ()
+        relations = declared
     flows: list[Flow] = []
     for piece in pieces:
         summands = dynamics.letters[piece.letter].split() if dynamics is not None else ()
         letters = tuple(part.letter for part in summands) or (piece.letter,)
         flows.append((piece.letter, letters, kind_of(piece.letter, dynamics), piece.fraction))
-    return _prove(tuple(flows), tuple(relations), highest)
+    written = tuple("".join(relation.split()) for relation in relations)
+    return _prove(tuple(flows), written, declared, highest)
 
 
 @lru_cache(256)
-def _prove(flows: tuple[Flow, ...], relations: tuple[str, ...], highest: int) -> WordOrder:
-    exact = all(fraction.denominator < _WRITTEN for *_, fraction in flows)
+def _prove(
+    flows: tuple[Flow, ...], relations: tuple[str, ...], declared: tuple[str, ...], highest: int
+) -> WordOrder:
+    longest = max(fraction.denominator for *_, fraction in flows)
     letters = sorted({letter for _, summands, *_ in flows for letter in summands})
-    trees = [_read(relation, letters) for relation in relations]
+    trees = [read_relation(relation, letters) for relation in relations]
     with localcontext(prec=DIGITS):
         for weight in range(1, highest + 2):
-            factors = [dict(_logarithm(flow, weight, exact)) for flow in flows]
+            factors = [dict(_logarithm(flow, weight, longest < _WRITTEN)) for flow in flows]
             symbols = "".join(sorted({*letters, *(s for x in factors for s in x)}))
             words = lyndon_words(symbols, weight)
             z = product_of_exponentials(factors, weight)
             rest = {word: logarithm_at(word, z) for word in words}
             if weight == 1:
                 rest = {word: a - 1 for word, a in rest.items()}
-            found = coordinates(rest, words, CLOSE)
+            size = _Size(flows, weight) if longest >= _ROUNDED else None
+            found = _apart_from_rounding(coordinates(rest, words), size)
             if found and trees:
-                found = Ideal(list(_derived(trees, symbols))).reduced(found, CLOSE)
+                ideal = Ideal([*trees, *of_corrections(trees, declared, symbols)])
+                found = _apart_from_rounding(ideal.reduced(found), size)
             if found:
                 error = tuple(_term(word, found[word]) for word in sorted(found))
                 return WordOrder(weight - 1, error, relations)
@@ -159,14 +149,29 @@ def _logarithm(flow: Flow, highest: int, exact: bool) -> Iterator[tuple[str, Fra
             yield generator(letter, k), number**k
 
 
-def _derived(trees: Sequence[Commutator], symbols: str) -> Iterator[Commutator]:
-    """The relations; where two parts commute, the corrections of their flows do as well."""
-    for tree in trees:
-        if isinstance(tree, tuple) and isinstance(tree[0], str) and isinstance(tree[1], str):
-            a, b = ([s for s in symbols if letter_of(s) == side] for side in tree)
-            yield from product(a, b)
-        else:
-            yield tree
+def _apart_from_rounding(found: Polynomial, size: "_Size | None") -> Polynomial:
+    """The coefficients that rounded fractions cannot explain; all of them if none is rounded."""
+    if size is None:
+        return found
+    return {word: a for word, a in found.items() if abs(a) > CLOSE * size.of(word)}
+
+
+class _Size:
+    """The natural size Σ|aᵢ|^weight of a coefficient, over the fractions of a word's letters.
+
+    That of n steps with h/n is n^(1−weight) times one step's, and so are its coefficients.
+    """
+
+    def __init__(self, flows: Sequence[Flow], weight: int) -> None:
+        self._powers = [({f[0], *f[1]}, float(abs(f[3])) ** weight) for f in flows]
+        self._known: dict[str, float] = {}
+
+    def of(self, word: str) -> float:
+        letters = "".join(sorted({letter_of(symbol) for symbol in word}))
+        if letters not in self._known:
+            powers = [a for names, a in self._powers if not names.isdisjoint(letters)]
+            self._known[letters] = sum(powers)
+        return self._known[letters]
 
 
 def _term(word: str, coefficient: Fraction | Decimal) -> Term:
@@ -192,41 +197,3 @@ def _size(tree: Commutator) -> int:
 
 def _text(tree: Commutator) -> str:
     return tree if isinstance(tree, str) else f"[{_text(tree[0])},{_text(tree[1])}]"
-
-
-_LEAF = re.compile(r"[A-Z]")
-
-
-def _read(text: str, letters: Sequence[str]) -> Commutator:
-    """A relation such as "[B,[B,A]]" as nested pairs."""
-    tree, end = _read_at(text, 0)
-    known = set(letters)
-    if tree is None or end != len(text) or isinstance(tree, str):
-        raise ValueError(
-            f"cannot read the relation {text!r} at position {end + 1}; "
-            "write a commutator of letters such as '[B,[B,[B,A]]]'"
-        )
-    for letter in _LEAF.findall(text):
-        if letter not in known:
-            raise ValueError(
-                f"the relation {text!r} has the letter {letter!r}; the word's vector fields are "
-                f"{', '.join(letters)} (a combined letter stands for its summands)"
-            )
-    return tree
-
-
-def _read_at(text: str, place: int) -> "tuple[Commutator | None, int]":
-    """The commutator that starts at `place` and where it ends; None and where it goes wrong."""
-    if _LEAF.match(text, place):
-        return text[place], place + 1
-    sides: list[Commutator] = []
-    for mark in "[,":
-        if text[place : place + 1] != mark:
-            return None, place
-        side, place = _read_at(text, place + 1)
-        if side is None:
-            return None, place
-        sides.append(side)
-    if text[place : place + 1] != "]":
-        return None, place
-    return (sides[0], sides[1]), place + 1

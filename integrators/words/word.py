@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from ...dynamics import Dynamics, Part
+from ..start import not_a_dynamics
 from .composition import Pieces, is_symmetric, shown
 from .consistency import check
 from .order import WordOrder, order_of
@@ -60,6 +61,8 @@ class Word:
             text = text.text
         if not isinstance(text, str):
             raise TypeError(f"a word is text such as 'BACD'; got {text!r}")
+        if dynamics is not None and not isinstance(dynamics, Dynamics):
+            raise TypeError(not_a_dynamics(dynamics))
         self.text = "".join(text.split())
         self._pieces: Pieces = read(self.text, dynamics)
         self.letters = tuple(piece.letter for piece in self._pieces)
@@ -100,13 +103,15 @@ class Word:
         The logarithm of e^{h a₁ X₁} e^{h a₂ X₂} … (the word from left to right) is compared with
         h ΣX in the free Lie algebra of the parts' vector fields (Lie derivatives), in rationals,
         or with 60 digits where a fraction is not a short one. The first power of h at which they
-        differ gives the order and the error, as commutators: see `WordOrder`. A combined letter
-        is the sum of its summands; a symmetric flow is exp(hC + h³C₃ + …) and a consistent one
-        exp(hF + h²F₂ + …) with unknown C₃, F₂.
+        differ gives the order and the error, as commutators: see `WordOrder`. Fractions of 12
+        digits and more count as rounded: coefficients below 10⁻¹² of their natural size
+        Σ|fraction|^power are then 0. A combined letter is the sum of its summands; a symmetric
+        flow is exp(hC + h³C₃ + …) and a consistent one exp(hF + h²F₂ + …) with unknown C₃, F₂.
 
         relations   commutators that vanish, such as ("[B,E]", "[B,[B,[B,A]]]"), and what follows
                     from them; () for none. None: parts that do not touch each other's variables
-                    commute (`commuting`). Without a dynamics the letters are independent
+                    commute (`commuting`), and so do the corrections of their flows, of which
+                    other relations say nothing. Without a dynamics the letters are independent
         highest     the highest order to be told from higher ones
 
         Raises ValueError for a relation that cannot be read. Source: Hairer, Lubich, Wanner,

@@ -9,19 +9,44 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import CATALOGUE, CoupledQuartic, ordinary_start, slope
+from problems import (
+    CATALOGUE,
+    MOMENTUM_FLOWS,
+    CoupledMatrix,
+    CoupledQuartic,
+    ordinary_start,
+    slope,
+)
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from dashpot.analysis.energy.audit import EnergyAudit, audit_run, energy_audit, step_integrals
-from dashpot.analysis.plots.energy import plot_audit
-from dashpot.dynamics import CADAM, CD, KFAD, LDHD, RIKFAD, Dynamics
+from dashpot.analysis.plots.energy import LETTERS, plot_audit
+from dashpot.dynamics import (
+    CADAM,
+    CD,
+    KFAD,
+    LDHD,
+    NAG,
+    RIKFAD,
+    AdamODE,
+    Dynamics,
+    GradientFlow,
+    HighResolutionNAGSC,
+    State,
+    WeightDecay,
+)
 from dashpot.integrators import simulate, solve
 from dashpot.landscapes import MatrixQuadratic, Quadratic
 
 LDHD_, CD_, KFAD_, IKFAD_, CADAM_ = CATALOGUE
 ROUNDING = 1e-14  # of energies of order 1
+SINGULAR: list[Dynamics] = [  # at the start ζ = 0, t = 0 every momentum but 0 has infinite energy
+    CADAM(0.3, 0.6, 0.5, 0.1, bias_correction=True),
+    AdamODE(0.3, 0.6, bias_correction=True),
+    CADAM(0.3, 0.6, 0.5, eps=0.0),
+]
 
 
 def total(audit: EnergyAudit) -> torch.Tensor:
@@ -31,7 +56,7 @@ def total(audit: EnergyAudit) -> torch.Tensor:
 # --- it sums exactly -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("made", CATALOGUE, ids=lambda d: d.name)
+@pytest.mark.parametrize("made", [*CATALOGUE, *MOMENTUM_FLOWS], ids=lambda d: d.name)
 def test_letters_add_up_to_the_energies_of_the_simulator(made: Dynamics) -> None:
     start = ordinary_start(made)
     audit = energy_audit(made, CoupledQuartic(), start, step=0.1, steps=60)
@@ -68,6 +93,40 @@ def test_one_step_by_hand() -> None:
     expected = torch.tensor([[1 / 8 - 1 / 2, 1 / 32 - 1 / 8, 81 / 128 - 1 / 2]])
     torch.testing.assert_close(audit.by_substep, expected.double(), rtol=0, atol=ROUNDING)
     assert audit.word == ("B", "D", "A")
+
+
+@pytest.mark.parametrize("made", SINGULAR, ids=repr)
+def test_letters_add_up_from_a_singular_start(made: Dynamics) -> None:
+    starts = [[1.0, -0.6], [0.0, 0.5]]  # the second has no force along x₁, ever
+    audit = energy_audit(made, CoupledQuartic(), starts, step=0.1, steps=60)
+    torch.testing.assert_close(total(audit), audit.run.energy.diff(dim=0), rtol=0, atol=ROUNDING)
+    # B makes E infinite; the letter after which it is finite again, T or else E, has it all:
+    # the kinetic energy of p = −hg where ζ = g² (1 − e^{−αh})/α and t = h
+    assert (audit.change["B"][0] == 0).all()
+    h, alpha = 0.1, made.hyperparameters["alpha"]
+    g = CoupledQuartic().gradient(torch.tensor(starts, dtype=torch.float64)).T
+    after = State({"p": -h * g, "zeta": -math.expm1(-alpha * h) / alpha * g * g, "t": h * g**0})
+    last = "T" if "T" in made.parts else "E"
+    torch.testing.assert_close(audit.change[last][0], made.parts["A"].energy(after))
+    for exact in audit.exact.values():  # the first two steps are next to the start
+        assert torch.isnan(exact[:2]).all() and torch.isfinite(exact[2:, 0]).all()
+
+
+def test_gradient_flow_has_one_letter() -> None:
+    audit = energy_audit(GradientFlow(), CoupledQuartic(), step=0.1, steps=20)
+    assert audit.conversion == () and audit.shadowed == ("F",)
+    torch.testing.assert_close(audit.shadow, audit.change["F"] - audit.exact["F"])
+    above, _ = plot_audit(audit)
+    assert above.get_legend_handles_labels()[1] == ["all letters", "F"]
+    plt.close("all")
+
+
+def test_vectors_and_matrices_with_rank_one_friction_add_up() -> None:
+    for landscape in (CoupledQuartic(), CoupledMatrix()):
+        audit = energy_audit(RIKFAD(0.1, 0.5, 0.8), landscape, step=0.1, steps=60)
+        change = audit.run.energy.diff(dim=0)
+        torch.testing.assert_close(total(audit), change, rtol=0, atol=ROUNDING)
+        assert change.abs().max() > 0.01
 
 
 def test_matrices_with_rank_one_friction() -> None:
@@ -165,6 +224,39 @@ def test_exact_shares_of_the_exchange_cancel() -> None:
     shadow = audit.change["A"] + audit.change["B"]
     torch.testing.assert_close(audit.shadow, shadow, rtol=0, atol=2 * ROUNDING)
     assert exchanged.abs().max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("made", "damping"),
+    [
+        (LDHD_.with_part(WeightDecay(0.1)), {"D", "W"}),
+        (NAG(gamma=0.4, eta=0.2), {"D", "F"}),
+        (HighResolutionNAGSC(mu=0.5, s=0.04), {"D", "F"}),
+    ],
+    ids=["weight decay", "NAG", "NAG-SC"],
+)
+def test_letters_that_remove_energy_are_not_among_those_that_exchange_it(
+    made: Dynamics, damping: set[str]
+) -> None:
+    """F takes η|∇f|², W takes w x·∇f; A and B cancel. Shadow work is the numerical part of all."""
+    word = "".join(made.parts)
+    start = {"x": [1.0, -0.6], "p": [0.0, 0.0]}
+    audit = energy_audit(made, CoupledQuartic(), start, step=0.1, steps=100, word=word)
+    assert set(audit.conversion) == {"A", "B"} == set(word) - damping
+    assert set(audit.shadowed) == set(word) - {"D"}
+    torch.testing.assert_close(audit.exact["A"], -audit.exact["B"], rtol=0, atol=ROUNDING)
+    assert all(audit.change[a].sum() < -0.01 for a in damping)
+    parts = sum(audit.change[a] - audit.exact[a] for a in audit.shadowed)
+    torch.testing.assert_close(audit.shadow, parts, rtol=0, atol=ROUNDING)
+    above, _ = plot_audit(audit)
+    drawn = {line.get_label(): line for line in above.get_lines()}
+    assert set(drawn) == {"all letters", "A + B", *damping}
+    (taken,) = damping - {"D"}
+    np.testing.assert_allclose(
+        np.asarray(drawn[taken].get_ydata())[-1], -audit.change[taken].sum(), atol=1e-13
+    )
+    assert drawn[taken].get_color() == LETTERS[taken]
+    plt.close("all")
 
 
 # --- shadow work ---------------------------------------------------------------------------------
@@ -316,3 +408,9 @@ def test_the_figure_draws_running_sums_of_one_trajectory() -> None:
     np.testing.assert_allclose(work[-1], audit.shadow[2:, 1].sum().item(), atol=1e-13)
     assert "t" in below.get_xlabel() and "energy" in above.get_ylabel()
     plt.close("all")
+
+
+def test_its_repr_is_one_line() -> None:
+    audit = energy_audit(LDHD(0.3), Quadratic([1.0, 2.0]), step=0.1, steps=5, word="BAD")
+    assert repr(audit).startswith("EnergyAudit(LDHD BAD on Quadratic, 5 steps: B ")
+    assert "\n" not in repr(audit)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 
@@ -16,8 +17,12 @@ from dashpot.analysis.study.cases import cases
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["study"]),
-        (["stud"], ["stud"]),
+        ([], ["study", "word", "convert"]),
+        (["stud"], ["'stud'", "word, convert", "did you mean study?"]),
+        (["word", "BCDA", "--step", "a"], ["--step", "'a'"]),
+        (["word", "BCDA", "--dynamics", "cd"], ["did you mean CD?"]),
+        (["word", "--gradients", "0"], ["--gradients", ">= 1", "0"]),
+        (["convert", "Adam", "--betas", ".9"], ["--betas", "2"]),
         (["study", "--bar"], ["--bar"]),
         (["study", "--seed", "x"], ["--seed", "x"]),
         (["study", "--seed", "-1"], ["--seed", "from 0 to", "-1"]),
@@ -50,6 +55,7 @@ def test_bad_calls(arguments, words, tmp_path, monkeypatch, capsys):
     assert error.startswith("dashpot: ") and error.count("\n") == 1
     for word in words:
         assert word in error
+    assert "[bold]" not in error and "{None}" not in error
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -58,6 +64,11 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys):
     tmp_path.chmod(0o500)
     assert main(["study", "--out", str(tmp_path / "new")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"dashpot {version('dashpot')}\n"
 
 
 def test_help_ends_well(capsys):

@@ -48,7 +48,7 @@ def test_the_table_has_every_word(capsys):
     assert main(["word", "--dynamics", "LDHD"]) == 0
     shown = capsys.readouterr().out
     for row in search(LDHD(0.5)):
-        assert f"| {row.word} |" in shown
+        assert f"| {row.word} " in shown
 
 
 def test_every_dynamics_it_names_has_a_default_word(capsys):

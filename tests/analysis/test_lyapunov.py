@@ -480,3 +480,20 @@ def test_the_figure_shows_v_its_bound_and_what_does_not_hold():
     assert legend is not None and "does not hold: F >= m/2" in legend.get_title().get_text()
     assert ax.get_yscale() == "log"
     plt.close("all")
+
+
+def test_the_figure_without_v_says_why():
+    run = simulate(LDHD(0.5), DoubleWell(1), step=0.05, steps=20)
+    found = certificate(LDHD(0.5), DoubleWell(1), run)  # which is not convex: m is not known
+    assert torch.isnan(found.V).all()
+    ax = plot_certificate(found)
+    assert not ax.get_lines() and ax.get_legend() is None and ax.get_yscale() == "linear"
+    assert not len(ax.get_xticks()) and not len(ax.get_yticks())
+    (text,) = ax.texts
+    said = text.get_text().replace("\n", " ")
+    assert "V is not known" in said and "strong convexity m > 0 is known" in said
+    figure = ax.figure
+    figure.canvas.draw()
+    inside, box = text.get_window_extent(), ax.get_window_extent()
+    assert box.x0 < inside.x0 < inside.x1 < box.x1 and box.y0 < inside.y0 < inside.y1 < box.y1
+    plt.close("all")

@@ -7,7 +7,19 @@ import pytest
 import torch
 
 from dashpot.analysis import predict, provable_rate
-from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Drift, Dynamics, Kick
+from dashpot.dynamics import (
+    CADAM,
+    CD,
+    IKFAD,
+    KFAD,
+    LDHD,
+    AdamODE,
+    Drift,
+    Dynamics,
+    GradientFlow,
+    Kick,
+)
+from dashpot.integrators import solve
 from dashpot.landscapes import DoubleWell, Himmelblau, Quadratic, Rosenbrock
 
 
@@ -78,6 +90,28 @@ def test_cadam_has_three_regimes():
     assert heavy.rate == pytest.approx(0.6)  # mass 1/ε: modes 0.5 and 2, both underdamped
     stiff = predict(CADAM(6.0, 0.4, 1.0, eps=2.0), bowl)
     assert stiff.rate == pytest.approx(6 - math.sqrt(36 - 2))
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_equation_of_adam_is_cadam_without_cubic_damping(corrected):
+    bowl = Quadratic([1.0, 4.0])
+    for values in ((0.2, 0.4, 0.0), (0.6, 0.4, 0.0), (6.0, 0.4, 2.0), (0.01, 0.1, 0.0)):
+        gamma, alpha, eps = values
+        ode = predict(AdamODE(*values, bias_correction=corrected), bowl, step=0.1)
+        cadam = predict(CADAM(gamma, alpha, 0.0, eps), bowl, step=0.1)
+        assert (ode.model, ode.law) == (cadam.model, cadam.law)
+        assert ode.rate == pytest.approx(cadam.rate, nan_ok=True)
+
+
+def test_gradient_flow_decays_by_its_slowest_mode():
+    """E = Σ k x²/2 e^{−2ηkt}: at late times the mode of the smallest k, here 0.5, alone."""
+    flow, bowl = GradientFlow(0.7), Quadratic([0.5, 3.0], rotation=2)
+    law = predict(flow, bowl)
+    assert law.model == "exponential" and law.rate == pytest.approx(2 * 0.7 * 0.5)
+    late = solve(flow, bowl, [1.0, 1.0], until=12.0, times=[8.0, 12.0]).mechanical_energy
+    # the faster mode has fallen to e^{−2·0.7·2.5·8}, 1e-12 of it
+    assert math.log(late[0] / late[1]) / 4 == pytest.approx(law.rate, rel=1e-6)
+    assert predict(GradientFlow(-0.7), bowl).model == "none"
 
 
 def test_a_small_eps_counts_only_below_the_discrete_threshold():

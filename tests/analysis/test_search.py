@@ -1,11 +1,13 @@
 """The table of words: every column against what is known of it."""
 
 import math
+import re
 
 import pytest
 
+from dashpot.analysis.order import coupled_quartic
+from dashpot.analysis.stability.large_steps import boundedness
 from dashpot.analysis.stability.maps import stability_limit
-from dashpot.analysis.study.order import coupled_quartic
 from dashpot.analysis.words.search import search, table
 from dashpot.dynamics import CD, LDHD, GradientFlow
 from dashpot.integrators import Word, simulate
@@ -78,6 +80,22 @@ def test_gradient_flow_has_one_word():
 def test_the_table_has_a_line_for_every_word(rows):
     lines = table(list(rows.values())).splitlines()
     assert len(lines) == 2 + len(rows)
-    assert all(line.startswith("| ") or set(line) == {"|", "-"} for line in lines)
-    assert lines[2].startswith("| BDA | BAD | 1 | 1 | 2.02")
-    assert "| BADAB | itself | 2 |" in lines[4]
+    assert len({len(line) for line in lines}) == 1 and set(lines[1]) == {"|", "-", " "}
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[2][:4] == ["BDA", "BAD", "1", "1"] and cells[2][4].startswith("2.02")
+    assert cells[4][:3] == ["BADAB", "itself", "2"]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: Word("BCDA", CD), "such as CD(...), not the class CD"),  # type: ignore[arg-type]
+        (lambda: Word("BCDA", "CD"), "a dynamics such as CD("),  # type: ignore[arg-type]
+        (lambda: search("CD"), "a dynamics such as CD("),  # type: ignore[arg-type]
+        (lambda: stability_limit("BCDA"), "Word('BCDA', dynamics)"),  # type: ignore[arg-type]
+        (lambda: boundedness("BCDA"), "Word('BCDA', dynamics)"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_no_word_or_dynamics_is_refused(call, told):
+    with pytest.raises(TypeError, match=re.escape(told)):
+        call()

@@ -96,7 +96,7 @@ def test_a_piece_that_fails_does_not_take_the_others_with_it(tmp_path, monkeypat
     saved = json.loads((tmp_path / "results.json").read_text())
     assert len(results.failures) == 1 and "lost" in results.failures[0]
     assert saved["failures"] == results.failures
-    assert {row["dynamics"] for row in saved["order"]} == {"KFAD", "IKFAD", "CD", "CADAM"}
+    assert {row["dynamics"] for row in saved["order"]} == {"KFAD", "IKFAD", "RIKFAD", "CD", "CADAM"}
     assert "lost" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

@@ -73,7 +73,17 @@ def test_certificates_hold_or_say_which_assumption_does_not(index):
         assert row["violation"] <= 1e-8
 
 
-def test_the_table_of_words_names_adjoints(tmp_path):
+def test_rank_one_friction_decays_as_averaging_says():
+    inverse, inverse_square = theory.rank_one(0, 300.0).rows
+    assert inverse["eps"] == 0 and inverse["q"] == 1 and inverse_square["q"] == 2
+    assert inverse["second"] == pytest.approx(1.1, rel=0.02)  # the next term is of size E < 0.02
+    limit, predicted = inverse_square["limit"], inverse_square["predicted"]
+    assert limit == pytest.approx(26, rel=1e-12)
+    correction = 1 - predicted / limit  # of first order in E: the next one is of its square
+    assert abs(inverse_square["second"] - predicted) < 2 * correction**2 * limit
+
+
+def test_the_table_of_words_names_adjoints():
     rows = theory.search_words(1).rows
     by_word = {row["word"]: row for row in rows}
     assert by_word["BAD"]["adjoint"] == "BDA" and by_word["BDA"]["adjoint"] == "BAD"

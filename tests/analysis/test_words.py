@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashpot.analysis.words.bracelets import adjoint, inequivalent_words
+from dashpot.analysis.words.bracelets import inequivalent_words, reversed_cut
 from dashpot.dynamics import CADAM, CD, IKFAD, LDHD, NAG, Dynamics, GradientFlow, Part, State
 from dashpot.integrators import Word
 
@@ -160,18 +160,18 @@ def test_a_flow_that_is_only_symmetric_is_not_cut():
 
 
 def test_a_part_that_is_only_consistent_has_no_adjoint_in_the_family():
-    nesterov = NAG(0.1, rate=0.1)
+    nesterov = NAG(0.1, eta=0.1)
     found = inequivalent_words(nesterov)
     assert not any(word.is_symmetric for word in found)
     # one gradient: B before F at the same x; D commutes with F, so it only matters where A is
     assert {str(word) for word in found} == {"BDFA", "BFAD"}
-    assert all(adjoint(word) is None for word in found)
+    assert all(reversed_cut(word) is None for word in found)
     assert [str(word) for word in inequivalent_words(GradientFlow())] == ["F"]
 
 
 def test_adjoints_are_reversed_words_and_only_of_words_that_are_not_their_own():
     cd = KNOWN[1]
-    pairs = {str(word): adjoint(word) for word in inequivalent_words(cd)}
+    pairs = {str(word): reversed_cut(word) for word in inequivalent_words(cd)}
     assert {k: str(v) for k, v in pairs.items() if v} == {
         "BCAD": "BDAC",
         "BCDA": "BADC",
@@ -179,7 +179,7 @@ def test_adjoints_are_reversed_words_and_only_of_words_that_are_not_their_own():
     }
     for word, other in pairs.items():
         if other is not None:
-            assert str(adjoint(other)) == word
+            assert str(reversed_cut(other)) == word
 
 
 def test_more_gradients_give_more_words_none_a_shorter_one_repeated():

@@ -1,5 +1,6 @@
 """Momentum flows: their parts, the equations they stand for, energies, starts and refusals."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -216,17 +217,24 @@ def test_the_matched_velocity_makes_up_for_the_displacement_of_the_transient() -
 # --- starts and refusals --------------------------------------------------------------------------
 
 
+def wrong(value: Any) -> Any:
+    """A value of a wrong type, on purpose."""
+    return value
+
+
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_a_start_has_the_velocity_it_was_asked_for(name: str) -> None:
     flow = EQUATIONS[name][0]
     x0 = torch.stack((X, 2 * X))
     gradient = QUARTIC.gradient(x0)
-    asked: list[Any] = [*flow.velocities(gradient), 0.3 * x0]
+    asked: list[Any] = [*flow.velocities(gradient)]
+    if name != "Nesterov":  # from t = 0, where its damping leaves no velocity but 0
+        asked += [0.3 * x0, (0.3 * x0).tolist(), [0.3, -0.2]]
     for velocity in asked:
         start = flow.start(x0, gradient, velocity)
-        expected = velocity
-        if isinstance(velocity, str):
-            expected = flow.velocities(gradient)[velocity]
+        known = flow.velocities(gradient)
+        expected = known[velocity] if isinstance(velocity, str) else velocity
+        expected = torch.as_tensor(expected, dtype=torch.float64).broadcast_to(x0.shape)
         assert start.keys() == {"x", "p"} and torch.equal(start["x"], x0)
         torch.testing.assert_close(flow.velocity(start, gradient), expected, rtol=0, atol=1e-14)
     first = flow.start(x0, gradient, next(iter(flow.velocities(gradient))))
@@ -243,6 +251,27 @@ def test_the_velocities_of_the_sources() -> None:
     torch.testing.assert_close(ModifiedMomentum(H, LAMBDA).velocities(g)["published"], 0.4 * g)
     nag = NAG(0.6, 0.3)
     assert torch.equal(nag.start(X, g, "published")["p"], torch.zeros_like(X))
+
+
+def test_nesterovs_equation_starts_at_rest() -> None:
+    g = QUARTIC.gradient(X)
+    with pytest.raises(ValueError, match=r"at t = 0 at rest.*'t': t0"):
+        Nesterov().start(X, g, 0.1 * g)
+    assert torch.equal(Nesterov().start(X, g, 0 * g)["p"], 0 * X)
+    assert torch.equal(Nesterov(0.0).start(X, g, 0.1 * g)["p"], 0.1 * g)  # no damping, any start
+
+
+def test_a_start_needs_single_numbers_and_matching_shapes() -> None:
+    """A batch of η would be read as one η per coordinate."""
+    g = QUARTIC.gradient(X)
+    with pytest.raises(ValueError, match=r"NAG\.start needs one number eta; got tensor"):
+        NAG(torch.tensor([0.1, 0.2]), torch.tensor([0.1, 0.2])).start(X, g)
+    with pytest.raises(ValueError, match="one number mass"):
+        HighResolutionHB(MU, STEP).bind({"mass": torch.tensor([1.0, 2.0])}).start(X, g)
+    with pytest.raises(ValueError, match=r"velocity must be shaped like x0, \(2,\); got \(3,\)"):
+        NAG(0.6, 0.3).start(X, g, [1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match=r"gradient_at_x0 must be shaped like x0, \(2,\)"):
+        NAG(0.6, 0.3).start(X, torch.stack((g, g)))
 
 
 def test_an_unknown_velocity_names_the_known_ones() -> None:
@@ -262,6 +291,10 @@ def test_an_unknown_velocity_names_the_known_ones() -> None:
         (lambda: HighResolutionHB(4.0, 0.25), "HighResolutionHB needs mu > 0, s > 0 and mu s < 1"),
         (lambda: HighResolutionNAGSC(0.0, 0.1), "HighResolutionNAGSC needs mu > 0"),
         (lambda: HighResolutionNAGC(-1.0), "s must be a finite number > 0"),
+        (lambda: HighResolutionNAGC(wrong("a")), "s must be a finite number > 0; got 'a'"),
+        (lambda: HighResolutionHB(wrong(None), 0.1), "needs mu > 0, .* got mu=None, s=0.1"),
+        (lambda: FixedMomentum(wrong("a"), 0.5), "h must be a finite number > 0; got 'a'"),
+        (lambda: FixedMomentum(0.1, wrong(None)), "momentum must lie between .*; got None"),
         (lambda: NAG(-0.1, 0.1), "gamma must be a finite number >= 0"),
         (lambda: GradientFlow(math.inf), "eta must be a finite number"),
         (lambda: Nesterov(-1.0), "r must be a finite number >= 0"),
@@ -278,5 +311,22 @@ def test_a_flow_prints_as_it_was_made() -> None:
     assert repr(HighResolutionHB(0.5, 0.01)) == "HighResolutionHB(mu=0.5, s=0.01)"
     made = "ModifiedMomentum(h=0.1, momentum=0.9, nesterov=True)"
     assert repr(ModifiedMomentum(0.1, 0.9, True)) == made
-    assert repr(NAG(0.6, 0.3)) == "NAG(gamma=0.6, rate=0.3)"
-    assert repr(GradientFlow(0.8)) == "GradientFlow(rate=0.8)"
+    assert repr(NAG(0.6, 0.3)) == "NAG(gamma=0.6, eta=0.3)"
+    assert repr(GradientFlow(0.8)) == "GradientFlow(eta=0.8)"
+    assert repr(NAG(0.6, 0.3).bind({"eta": 0.4})) == "NAG(gamma=0.6, eta=0.4)"
+    bound = HighResolutionHB(0.5, 0.01).bind({"gamma": 3.0})
+    assert repr(bound) == "HighResolutionHB(mu=0.5, s=0.01).bind({'gamma': 3.0})"
+    made = "ModifiedMomentum(h=0.1, momentum=0.9)"
+    same = ModifiedMomentum(0.1, 0.9)
+    assert repr(same.bind(same.hyperparameters)) == repr(same) == made
+    assert repr(Nesterov()) == "Nesterov(r=3.0)"
+
+
+def test_arguments_make_a_dynamics_again() -> None:
+    """In the constructor's order, numbers always, options where they differ; after `bind` too."""
+    made = CADAM(0.3, 0.6, c=0.5, bias_correction=True).bind({"c": 0.7})
+    expected = {"gamma": 0.3, "alpha": 0.6, "c": 0.7, "eps": 1e-8, "bias_correction": True}
+    assert list(made.arguments.items()) == list(expected.items())
+    for flow, *_ in EQUATIONS.values():
+        again = type(flow)(**copy.deepcopy(flow).arguments)
+        assert again.hyperparameters == flow.hyperparameters

@@ -168,7 +168,7 @@ def test_what_follows_from_relations_is_reduced_to_zero(relations: list[Any]) ->
             for word, a in relation.items():
                 if word in element:  # a Lie element is known by its Lyndon words
                     element[word] += factor * a
-        assert ideal.reduced(coordinates(element, words), 0.0) == {}
+        assert ideal.reduced(coordinates(element, words)) == {}
 
 
 def test_dimensions_when_two_of_three_letters_commute() -> None:
@@ -187,7 +187,7 @@ def test_dimensions_when_two_of_three_letters_commute() -> None:
                 counted[m] += counted[m - n]
     ideal = Ideal([("A", "B")])
     found = [
-        sum(word in ideal.reduced({word: F(1)}, 0.0) for word in lyndon_words("ABC", n))
+        sum(word in ideal.reduced({word: F(1)}) for word in lyndon_words("ABC", n))
         for n in range(1, highest + 1)
     ]
     assert found == dimensions

@@ -1,95 +1,36 @@
-"""Negative fractions: how far flows exist backwards, and what is said where they do not."""
+"""Negative fractions in words and in the simulator: what is said where a past is missing."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import PARTS, CoupledQuartic, Flat, closure_of, parameter
+from problems import CoupledQuartic, Flat, closure_of, parameter
 
 from dashpot.dynamics import (
+    CADAM,
     CD,
+    AdamODE,
     CubicDamping,
-    CubicLinearDamping,
     Drift,
     Dynamics,
     Kick,
     LinearDamping,
+    Nesterov,
     Part,
-    State,
 )
-from dashpot.integrators import Word, simulate
+from dashpot.integrators import Trajectory, Word, simulate
 from dashpot.integrators.optimizer import WordOptimizer
 from dashpot.landscapes import Quadratic
 
 cd = CD(gamma=0.4, c=0.8)
+cadam = CADAM(gamma=0.3, alpha=0.6, c=0.5, eps=0.1)
 JUMP = "yoshida(BCDADCB)"
 MIDDLE = 0.5 * (1 - 2 / (2 - 2 ** (1 / 3)))  # −0.851…, the fraction of C and of D in the middle
-
-
-def limit(part: Part, p: float) -> float:
-    return float(part.backward_limit(State({"p": p})))
-
-
-# --- the limits ---------------------------------------------------------------------------------
-
-
-def test_known_limits() -> None:
-    assert limit(CubicLinearDamping(0.3, 1.0), 2.0) == pytest.approx(0.12053443596604353, rel=1e-15)
-    assert limit(CubicLinearDamping(0.0, 1.0), 2.0) == limit(CubicDamping(1.0), 2.0) == 0.125
-    assert limit(LinearDamping(0.3), 2.0) == math.inf
-
-
-@given(
-    gamma=st.floats(0.0, 50.0),
-    c=st.floats(1e-3, 1e3),
-    p=st.floats(1e-3, 1e3),
-)
-def test_the_flow_ends_at_the_limit(gamma: float, c: float, p: float) -> None:
-    """Just before it the momentum is finite, just after it there is none."""
-    for part in (CubicDamping(c), CubicLinearDamping(gamma, c)):
-        t = limit(part, p)
-        for factor, exists in ((1 - 1e-9, True), (1 + 1e-9, False)):
-            s = State({"p": p})
-            part.flow(s, -factor * t)
-            # at large γt the root of 1 + cφp² is lost in rounding: e^{2γt} = 1 + γ/(cp²)
-            if gamma / (c * p * p) < 1e4:
-                assert math.isfinite(s.p) is exists
-
-
-@given(c=st.floats(1e-3, 1e3), p=st.floats(1e-3, 1e3))
-def test_the_limit_is_continuous_at_zero_friction(c: float, p: float) -> None:
-    cubic = limit(CubicDamping(c), p)
-    for gamma in (0.0, 1e-300, 1e-12):
-        # ln(1 + u)/u = 1 − u/2 + …, u = γ/(c p²) = 2γ · cubic
-        expected = cubic * (1 - gamma * cubic)
-        assert limit(CubicLinearDamping(gamma, c), p) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("part", [CubicDamping(0.0), CubicLinearDamping(0.0, 0.0),
-                                  CubicLinearDamping(5.0, 0.0)])  # fmt: skip
-def test_without_cubic_damping_or_momentum_there_is_all_the_past(part: Part) -> None:
-    assert limit(part, 2.0) > 1e250
-    assert limit(CubicLinearDamping(5.0, 1.0), 0.0) > 1e250
-    tensor = part.backward_limit(State({"p": torch.tensor([2.0, 0.0])}))
-    assert (tensor > 1e9).all()
-
-
-@pytest.mark.parametrize("part", PARTS, ids=repr)
-def test_every_part_flows_backwards_up_to_its_limit(part: Part) -> None:
-    names = dict.fromkeys((*part.reads, *part.writes, "x", "p", "g"))
-    s = State({n: torch.full((2, 2), 0.7, dtype=torch.float64) for n in names}, rank=2)
-    time = min(1.0, 0.99 * torch.as_tensor(part.backward_limit(s)).min().item())
-    for name in part.scalars:
-        setattr(s, name, torch.tensor(2.0, dtype=torch.float64))
-    part.flow(s, -time)
-    assert all(torch.isfinite(getattr(s, name)).all() for name in part.writes)
-
-
-# --- words --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -145,9 +86,105 @@ def test_a_start_without_a_past_is_refused_with_the_largest_h() -> None:
     assert "letter C (CubicDamping) runs for -0.851207 h" in message
     # from where it stands: the past of the state that this h has led to
     h = 1.01 * longest
-    there = (past + (w + MIDDLE) * h) / -MIDDLE
-    assert f"only for h < {there:.3g}" in message
-    assert "smaller h" in message
+    share = (past + (w + MIDDLE) * h) / (-MIDDLE * h)
+    assert f"for at most {share:.3g} of that time" in message
+    assert longest == pytest.approx(0.0711, abs=1e-4)
+    assert f"h = {math.floor(longest * 1e4) / 1e4} works" in message
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    c=st.floats(0.1, 10.0),
+    p=st.lists(st.floats(0.5, 20.0), min_size=1, max_size=3),
+    h=st.floats(10.0, 1e4),
+)
+def test_the_step_size_in_the_refusal_works_and_a_larger_one_does_not(
+    c: float, p: list[float], h: float
+) -> None:
+    dynamics = CD(gamma=0.3, c=c)
+    start = {"x": [[1.0]] * len(p), "p": [[one] for one in p]}
+
+    def run(step: float) -> Trajectory:
+        return simulate(dynamics, Quadratic(1.0), start, step=step, steps=1, word=JUMP)
+
+    with pytest.raises(ValueError, match="cannot start at x0") as caught:
+        run(h)
+    works = float(str(caught.value).split("; h = ")[1].split(" works")[0])
+    assert run(works).status == "finished"
+    assert is_refused_or_lost(lambda: run(1.02 * works))
+
+
+def is_refused_or_lost(run: Callable[[], Trajectory]) -> bool:
+    try:
+        return run().status == "diverged"
+    except ValueError:
+        return True
+
+
+def test_a_clock_cannot_run_below_zero() -> None:
+    """Nesterov's middle D runs for −1.702 h after 1.351 h: t₀ > 0.351 h is what it needs."""
+    message = r"letter D \(VanishingDamping\) runs for -1.70241 h .*at most 0.794 of.*"
+    for h in (1e-6, 0.1, 10.0):
+        with pytest.raises(ValueError, match=message + "; no step size helps; "):
+            simulate(Nesterov(), Quadratic(1.0), [1.0], step=h, steps=5, word="yoshida(BADAB)")
+    w = 1 / (2 - 2 ** (1 / 3))
+    late = {"x": [1.0], "t": 0.5}
+    assert 0.5 / (w - 1) == pytest.approx(1.4237, abs=1e-4)
+    with pytest.raises(ValueError, match=r"; h = 1\.42 works; "):
+        simulate(Nesterov(), Quadratic(1.0), late, step=1.43, steps=1, word="yoshida(BADAB)")
+    run = simulate(Nesterov(), Quadratic(1.0), late, step=1.42, steps=1, word="yoshida(BADAB)")
+    assert run.status == "finished"
+    # D first: 0.676 h, then two of −0.176 h: always above 0. Suzuki's 0.829 h − 0.658 h as well
+    for word in ("yoshida(DBABD)", "suzuki(BADAB)"):
+        run = simulate(Nesterov(), Quadratic(1.0), [1.0], step=0.1, steps=5, word=word)
+        assert run.status == "finished"
+    corrected = AdamODE(0.3, 0.6, 0.1, bias_correction=True)
+    word = "T:3/2BET:-2ADT:3/2"
+    with pytest.raises(ValueError, match=r"letter T \(Clock\) runs for -2 h.* 0.75 .*no step size"):
+        simulate(corrected, Quadratic(1.0), [1.0], step=0.1, steps=1, word=word)
+    late = {"x": [1.0], "t": 0.06}
+    run = simulate(corrected, Quadratic(1.0), late, step=0.1, steps=3, word=word)
+    assert run.status == "finished"
+
+
+def test_a_second_moment_cannot_become_negative() -> None:
+    """From ζ = 0 the triple jump takes back more than it has gathered."""
+    jump = "yoshida(AEBCDCBEA)"
+    with pytest.raises(ValueError, match=r"letter E \(SecondMoment\).*no step size helps; or"):
+        simulate(cadam, Quadratic(1.0), [1.0], step=0.1, steps=5, word=jump)
+    gathered = {"x": [1.0], "zeta": [1.0]}
+    run = simulate(cadam, Quadratic(1.0), gathered, step=0.1, steps=5, word=jump)
+    assert run.status == "finished"
+    assert (run["zeta"] > 0).all()
+
+
+def test_one_start_without_a_past_is_lost_and_the_others_go_on() -> None:
+    good, bad = [[1.0], [0.5], [2.0]], [[1.0], [0.0], [2.0]]
+    jump = "yoshida(AEBCDCBEA)"
+
+    def run(zeta: Any) -> Trajectory:
+        start = {"x": [[1.0], [0.7], [-2.0]], "zeta": zeta}
+        return simulate(cadam, Quadratic(1.0), start, step=0.1, steps=4, word=jump)
+
+    whole, broken = run(good), run(bad)
+    assert whole.status == "finished"
+    assert broken.status == "diverged"
+    assert broken.stopped_at.tolist() == [-1, 1, -1]
+    assert broken.message.startswith(
+        "no flow backwards: 1 of 3 trajectories; the first at step 1 (t = 0.1), coming from x = "
+    )
+    assert "letter E (SecondMoment) runs for -0.851207 h" in broken.message
+    assert "take a smaller h" in broken.message
+    for name in ("x", "p", "zeta"):
+        assert torch.equal(broken[name][:, [0, 2]], whole[name][:, [0, 2]])
+        assert torch.isnan(broken[name][1:, 1]).all()
+    with pytest.raises(ValueError, match="no step size helps every trajectory"):
+        run([[0.0], [0.0], [0.0]])
+    # one number per system, which nothing else would notice: p = 0 stays 0 below t = 0
+    start = {"x": [[0.0], [0.0]], "t": [0.0, 1.0]}
+    clocks = simulate(Nesterov(), Quadratic(1.0), start, step=0.1, steps=2, word="yoshida(BADAB)")
+    assert clocks.stopped_at.tolist() == [1, -1]
+    assert torch.isfinite(clocks["t"][:, 1]).all()
 
 
 def test_nothing_is_asked_of_words_that_run_forwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,49 +225,3 @@ def test_overflow_of_such_a_word_is_still_called_overflow() -> None:
     run = simulate(CD(0.0, 0.0), Quadratic(100.0), [1e307], step=1.0, steps=2, word=JUMP)
     assert run.stopped_at.item() == 1
     assert run.message.startswith("overflow")
-
-
-# --- the optimizer ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("steps", [0, 3])
-def test_an_optimizer_refuses_before_anything_is_written(steps: int) -> None:
-    param, landscape = parameter([1.0, -0.6]), CoupledQuartic()
-    made = WordOptimizer(cd, [param], lr=0.01, word=JUMP)
-    closure = closure_of(made, param, landscape)
-    for _ in range(steps):
-        made.step(closure)
-    point, state = param.detach().clone(), dict(made.state[param])
-    if not steps:
-        del made.state[param]
-    made.param_groups[0]["lr"] = 50.0  # the first kick alone leaves no past
-    with pytest.raises(RuntimeError, match=r"nothing was changed: letter C \(CubicDamping\)"):
-        made.step(closure)
-    assert torch.equal(param.detach(), point)
-    assert (param in made.state) is bool(steps)
-    for name, value in state.items():
-        assert made.state[param][name] is value
-    made.param_groups[0]["lr"] = 0.01
-    made.step(closure)
-    assert not torch.equal(param.detach(), point)
-
-
-def test_a_parameter_that_comes_late_is_looked_at_with_its_own_step() -> None:
-    """Its closing piece has size 0 where the others' has h: as if each had its own optimizer."""
-    landscape = CoupledQuartic()
-
-    def descended(late: list[bool]) -> list[torch.Tensor]:
-        params = [parameter([1.0, -0.6]) for _ in late]
-        made = WordOptimizer(cd, params, lr=0.01, word=JUMP)
-        for step in range(4):
-
-            def closure(step: int = step) -> None:
-                for param, is_late in zip(params, late, strict=True):
-                    param.grad = None if is_late and step < 2 else landscape.df(param.detach())
-
-            made.step(closure)
-        return [param.detach() for param in params]
-
-    together = descended([False, True])
-    for one, late in zip(together, (False, True), strict=True):
-        assert torch.equal(one, descended([late])[0])

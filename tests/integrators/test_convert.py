@@ -264,3 +264,46 @@ def test_a_kicked_optimizer_keeps_its_habits() -> None:
     param.grad = param.detach().clone()
     climbs.step()
     assert (param.abs() > torch.tensor(X0).abs()).all()
+
+
+def test_a_kick_where_the_state_has_more_than_a_momentum() -> None:
+    """From p₀ = −kick h ∇f(x₀), as `start` says it; the other variables from zero."""
+    made = convert.Equivalent(dynamics.CADAM(1.0, 0.6, 0.5, 0.1), "BEACD", 0.1, kick=0.5)
+    x0 = torch.tensor(X0, dtype=torch.float64)
+    start = made.start(x0, landscape.df(x0))
+    points = simulate(made.dynamics, landscape, start, step=made.lr, steps=STEPS, word=made.word)
+    assert (run(made.optimizer) - points["x"]).abs().max() < CLOSE
+
+
+def test_a_sparse_gradient_leaves_no_kicked_state() -> None:
+    layer = torch.nn.Embedding(3, 2, sparse=True)
+    kicked = from_sgd(0.02, 0.9, 0.4).optimizer(layer.parameters())
+    layer(torch.tensor([1])).sum().backward()
+    with pytest.raises(RuntimeError, match="sparse=False"):
+        kicked.step()
+    assert not kicked.state
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_with_a_schedule_words_of_a_momentum_are_not_sgd(momentum: float) -> None:
+    """A schedule of lr moves e^{−γ lr} as well: the notes claim a constant lr, and only that."""
+
+    def scheduled(make: Any) -> torch.Tensor:
+        param = parameter(X0)
+        optimizer = make([param])
+        halved = torch.optim.lr_scheduler.StepLR(optimizer, 20, 0.5)
+        for _ in range(60):
+            param.grad = landscape.df(param.detach())
+            optimizer.step()
+            halved.step()
+        return param.detach()
+
+    made = from_sgd(0.02, momentum)
+    apart = scheduled(made.optimizer) - scheduled(
+        lambda params: torch.optim.SGD(params, lr=0.02, momentum=momentum)
+    )
+    assert bool(apart.abs().max() < CLOSE) == (momentum == 0)
+    assert ("at a constant lr" in made.notes[0]) == (momentum > 0)
+    for word in ("ADB", "BADAB"):
+        assert "at a constant lr" in from_sgd(0.02, 0.9, word=word).notes[0]
+        assert "at a constant lr" in to_sgd(LDHD(1.0), word).notes[0]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from problems import CoupledQuartic, ordinary_start, slope
+from problems import CoupledQuartic, Flat, ordinary_start, slope
 from torch import Tensor
 
 from dashpot.dynamics import (
@@ -15,6 +15,7 @@ from dashpot.dynamics import (
     Drift,
     Dynamics,
     Kick,
+    Part,
     State,
 )
 from dashpot.integrators import Word, simulate, solve
@@ -114,3 +115,63 @@ def test_true_relations_do_not_change_the_error(
     assert free.order == modulo.order
     a, b = evaluated(free.error, known, at), evaluated(modulo.error, known, at)
     assert (a - b).abs().max() < 1e-11 * a.abs().max()  # sums of a few dozen rounded terms
+
+
+class Square(Part):
+    """p' = 2p²; exact flow p/(1 − 2hp)."""
+
+    letter, reads, writes = "C", ("p",), ("p",)
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": 2 * s.p * s.p}
+
+    def flow(self, s: State, h: Any) -> None:
+        s.p = s.p / (1 - 2 * h * s.p)
+
+
+class RoughSquare(Part):
+    """p' = p², roughly: S = G½ F G½ with F the exact flow p/(1 − hp) and G that of p' = h² p³.
+
+    By BCH log S = hF + h³G − h⁵/12 [F,[G,F]] + …, with [p^m, p^n] = (n − m) p^{m+n−1}:
+    F₃ = p³ and F₅ = p⁵/6.
+    """
+
+    letter, reads, writes, kind = "F", ("p",), ("p",), "symmetric"
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": s.p * s.p}
+
+    def flow(self, s: State, h: Any) -> None:
+        s.p = s.p / (1 - h**3 * s.p * s.p) ** 0.5
+        s.p = s.p / (1 - h * s.p)
+        s.p = s.p / (1 - h**3 * s.p * s.p) ** 0.5
+
+
+def test_a_relation_between_two_fields_says_nothing_about_their_corrections() -> None:
+    """[C,F] = 0, and yet C does not commute with the approximate flow of F: one step knows."""
+    dynamics = Dynamics(Drift(), Square(), RoughSquare())
+    word, start = "yoshida(CFAFC)", 0.7
+    monomials = {"C": (2, 2.0), "F": (2, 1.0), "F₃": (3, 1.0), "F₅": (5, 1 / 6)}
+
+    def monomial(tree: Any) -> tuple[int, float]:
+        """(m, a) of the field a pᵐ."""
+        if isinstance(tree, str):
+            return monomials[tree]
+        (m, a), (n, b) = monomial(tree[0]), monomial(tree[1])
+        return m + n - 1, (n - m) * a * b
+
+    found = Word(word, dynamics).order(relations=("[C,F]",))
+    assert found.order == 4
+    expected = 0.0
+    for term in found.error:
+        if "A" not in term.text:  # commutators with A change x only
+            m, a = monomial(term.commutator)
+            expected += float(term.coefficient) * a * start**m
+    sizes, distances = [2.0**-k for k in (5, 6, 7)], []
+    for h in sizes:
+        x0 = {"x": [0.0], "p": [start]}
+        run = simulate(dynamics, Flat([0.0]), x0, step=h, steps=1, word=word)
+        error = run["p"][-1].item() - start / (1 - 3 * h * start)
+        distances.append(abs(error / h**5 - expected))
+    assert distances[-1] < 0.2 * abs(expected)
+    assert slope(sizes, distances) == pytest.approx(1.0, abs=0.15)

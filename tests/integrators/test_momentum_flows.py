@@ -116,6 +116,16 @@ def test_nesterovs_equation_on_a_quadratic_is_a_bessel_function() -> None:
     assert 3.3 < coarse / fine < 4.0
 
 
+def test_from_time_zero_no_word_of_nesterovs_equation_exceeds_order_two() -> None:
+    """The damping 3/t is singular at t = 0, so composing brings no order, only the log away."""
+    expected, sizes, errors = 2 * float(j1(5.0)) / 5, [], []
+    for n in (100, 200, 400):
+        run = simulate(Nesterov(), Quadratic(1.0), [1.0], step=5 / n, steps=n, word="suzuki(BADAB)")
+        sizes.append(5 / n)
+        errors.append(abs(float(run["x"][-1]) - expected))
+    assert slope(sizes, errors) == pytest.approx(2.0, abs=0.1)
+
+
 def test_nesterovs_equation_keeps_its_bound() -> None:
     times = torch.linspace(0, 20, 201, dtype=torch.float64)
     run = solve(Nesterov(), QUARTIC, X0, until=20.0, times=times)
