@@ -85,7 +85,7 @@ def report(
 
 def table(reports: Sequence[WordReport]) -> str:
     """The reports as an aligned table in Markdown; adjoints of each other name one another."""
-    cells = [
+    cells: list[tuple[str, ...]] = [
         (
             "word",
             "adjoint",
