@@ -3,14 +3,12 @@
 import inspect
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .dynamics import Dynamics
-    from .part import Part
+from .part import Part
 
 
 def signature(cls: type) -> inspect.Signature:
@@ -36,21 +34,22 @@ def refuse_unknown(cls: type, args: Sequence[Any], kwargs: dict[str, Any]) -> No
         raise TypeError(f"{cls.__name__} {takes}; got {len(args)} values")
 
 
-def typed(made: "Dynamics") -> str:
+def typed(made: Any, base: type) -> str:
     """The expression that makes a dynamics again, with what `bind` and `with_part` changed.
 
+    base: the class of dynamics that are made from their parts.
     Numbers are written to the last digit, several (one per trajectory) as torch prints them. A
     class without arguments of its own is written by its parts.
     """
     cls = type(made)
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     if any(p.kind in variadic for p in signature(cls).parameters.values()):
-        return _by_parts(made)
+        return _by_parts(made, base)
     own = made.arguments
     try:
         again = cls(**own)
     except (TypeError, ValueError):  # `bind` does not check what it is given
-        return _by_parts(made)
+        return _by_parts(made, base)
     text = f"{cls.__name__}({_keywords(own)})"
     for letter in [a for a in made.parts if a not in again.parts]:
         text += f".with_part({made.parts[letter]!r})"
@@ -62,14 +61,12 @@ def typed(made: "Dynamics") -> str:
     return f"{text}.bind({{{', '.join(f'{k!r}: {_number(v)}' for k, v in changed.items())}}})"
 
 
-def _by_parts(made: "Dynamics") -> str:
-    from .dynamics import Dynamics
-
+def _by_parts(made: Any, base: type) -> str:
     by_letter: dict[str, Part] = {}
     for whole in made.combined.values():
         by_letter.update(dict.fromkeys((part.letter for part in whole.split()), whole))
     parts = [by_letter.get(letter, part) for letter, part in made.parts.items()]
-    cls = type(made) if type(made).__init__ is Dynamics.__init__ else Dynamics
+    cls = type(made) if type(made).__init__ is base.__init__ else base
     settings = {"word": made.word}
     if made.name != cls.__name__:
         settings["name"] = made.name

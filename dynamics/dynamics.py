@@ -180,7 +180,7 @@ class Dynamics:
         return slope + torch.func.jvp(stored, primals, tangents)[1]
 
     def __repr__(self) -> str:
-        return typed(self)
+        return typed(self, Dynamics)
 
 
 def _unique(names: Any) -> tuple[str, ...]:
