@@ -16,9 +16,8 @@ from .state import State
 _SMALL = 1e-4  # time of the finite differences, fourth order in it
 _COLUMNS = 3  # of the matrices
 _BACK = (0.1, 1.0, 10.0)  # times for which flows are undone
-_FAR = (
-    100.0  # beyond this growth or shrinkage rounding alone (ε·_FAR⁴ = 2e-8) may spoil the way back
-)
+# beyond this growth or shrinkage rounding alone (ε·_FAR⁴ = 2e-8) may spoil the way back
+_FAR = 100.0
 
 
 def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) -> dict[str, float]:

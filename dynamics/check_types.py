@@ -42,7 +42,10 @@ def errors_of_types(part: Part, start: State) -> float:
 
 
 _ELEMENTS = "exp, sqrt, abs, log1p, maximum, nonzero, phi1, soft_cap"
-_WHAT_MAY_BE_USED = f"+ - * / ** and the functions of dashpot.dynamics.elements: {_ELEMENTS}"
+_SUMS = "s.total, s.rowmean, s.colmean"
+_WHAT_MAY_BE_USED = (
+    f"+ - * / ** and the functions of dashpot.dynamics.elements: {_ELEMENTS}; and {_SUMS}"
+)
 
 
 def _run(

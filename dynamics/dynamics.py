@@ -48,7 +48,8 @@ class Dynamics:
                 f"the optimizer is optim.{cls.__name__}(params, lr=...): "
                 "from dashpot.integrators import optim"
             )
-        refuse_unknown(cls, args, kwargs)
+        if args or kwargs:  # none when a dynamics is copied, as every optimizer step does
+            refuse_unknown(cls, args, kwargs)
         made = super().__new__(cls)
         made._call = args, kwargs
         return made

@@ -14,6 +14,11 @@ from .step import apply, provide
 from .words.composition import shown
 from .words.word import Substep
 
+
+class NoPastError(ValueError):
+    """A step that no trajectory can take from its start: flows backwards are missing."""
+
+
 REMEDY = "take a smaller h, or a word without negative fractions"
 
 _HALVINGS = 40  # of h, before it is said that no step size helps

@@ -93,10 +93,6 @@ class WordOptimizer(torch.optim.Optimizer):
             dynamics = dynamics.with_part(WeightDecay(weight_decay))
             if "W" not in text.letters:
                 text = _insert_decay(text, dynamics)
-        if momentum_init == "gradient" and "p" not in dynamics.variables:
-            raise ValueError(
-                f"momentum_init='gradient' needs a momentum p; {dynamics.name} has none"
-            )
         self._plan(dynamics, text.text)
         defaults = {
             "lr": lr,
@@ -137,6 +133,10 @@ class WordOptimizer(torch.optim.Optimizer):
         if group["momentum_init"] not in ("zero", "gradient"):
             raise ValueError(
                 f"momentum_init must be 'zero' or 'gradient'; got {group['momentum_init']!r}"
+            )
+        if group["momentum_init"] == "gradient" and "p" not in self.dynamics.variables:
+            raise ValueError(
+                f"momentum_init='gradient' needs a momentum p; {self.dynamics.name} has none"
             )
         if group["word"] != self.word.text:
             raise ValueError(

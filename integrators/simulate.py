@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
-from .backward import REMEDY, careful_step, largest_start, may_lack_a_past, reason_of
+from .backward import REMEDY, NoPastError, careful_step, largest_start, may_lack_a_past, reason_of
 from .field import Field
 from .start import first_state, on_tensors
 from .step import apply
@@ -109,7 +109,7 @@ def simulate(
 
 
 def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:
-    """ValueError with a step size that works, if the first step exists for no trajectory."""
+    """NoPastError with a step size that works, if the first step exists for no trajectory."""
     lost, shares = careful_step(plan.substeps, step, s.copy(), landscape.df)
     if not (lost.numel() and bool(lost.all())):
         return
@@ -118,7 +118,7 @@ def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> Non
         helps = "no step size helps" + " every trajectory" * (lost.numel() > 1)
     else:
         helps = f"h = {largest:.3g} works"
-    raise ValueError(
+    raise NoPastError(
         f"the word {plan.text!r} cannot start at x0 with h = {step:g}: {reason_of(shares)}; "
         f"{helps}; or take a word without negative fractions"
     )

@@ -59,6 +59,18 @@ def test_the_table_for_switchers_holds():
     torch.testing.assert_close(cadam, adam, rtol=2e-3, atol=0)
 
 
+def test_the_paths_that_the_pages_name_exist():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "benchmarks").glob("*.md")]
+    rooms = "dynamics|integrators|landscapes|analysis|tests|notebooks|benchmarks"
+    named = {
+        path
+        for page in pages
+        for path in re.findall(rf"\b(?:{rooms})/[\w/]*\.\w+", page.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 5
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_the_commands_are_those_of_ci():
     start = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt"
     assert f"{start} -e '.[test]' && .venv/bin/python -m pytest" in README

@@ -17,6 +17,7 @@ import tyro
 from ... import dynamics as catalogue
 from ...dynamics import Dynamics
 from ...integrators import Word
+from ...integrators.backward import may_lack_a_past
 from ...integrators.convert import to_adam, to_sgd
 from ...integrators.files import atomic
 from ..plots import plot_stability
@@ -27,6 +28,7 @@ from .errors import BadCallError
 
 ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "eta": 1.0}
 FRICTIONS = (0.0, 0.5, 2.0, 6.0)  # γh at which the stability limit is told
+NONE = 1e-6  # a limit of stability below it is none
 SAMPLE = 0.1  # the step size at which the rest is told, unless one is given
 
 
@@ -172,8 +174,11 @@ def _stability(word: Word, step: float | None) -> list[str]:
     if "gamma" in made.hyperparameters:
         least = 0 if _allows_no_friction(made) else 1
         limits = [(v, stability_limit(word, gamma_h=v)) for v in FRICTIONS[least:]]
-        if found := [f"{limit:.4f} at γh = {v:g}" for v, limit in limits if limit < math.inf]:
+        within = [(v, limit) for v, limit in limits if NONE < limit < math.inf]
+        if found := [f"{limit:.4f} at γh = {v:g}" for v, limit in within]:
             lines.append(_line("stable for", f"h√L < {', '.join(found)}"))
+        if never := [f"{v:g}" for v, limit in limits if limit <= NONE]:
+            lines.append(_line("unstable", f"at every h√L for γh = {', '.join(never)}"))
         if free := [f"{v:g}" for v, limit in limits if limit == math.inf]:
             lines.append(_line("stable for", f"every h√L at γh = {', '.join(free)}"))
     if "zeta" in made.variables:
@@ -185,6 +190,10 @@ def _stability(word: Word, step: float | None) -> list[str]:
     if "C" in made.parts:
         reach = boundedness(word, step=h).limit
         text = f"h√L = {reach:g}, far from the minimum as well (tried up to {LADDER[-1]:g})"
+        if not reach:
+            text = f"no h√L: far from the minimum not even {LADDER[0]:g}"
+            if may_lack_a_past(word.substeps):
+                text += "; a flow runs backwards for longer than it has a past"
         lines.append(_line("bounded to", text))
     return lines
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...integrators import Word, simulate
+from ...integrators.backward import NoPastError
 from ...landscapes import Landscape
 from .linear import with_dynamics
 
@@ -92,10 +93,14 @@ def boundedness(
         for name, value in start.items()
         if name in dynamics.variables
     }
-    run = simulate(dynamics, Modes(curvature), known, step=step, steps=steps, word=word)
-    furthest = run["x"][..., 0].abs().nan_to_num(nan=0.0).amax(0)
-    finished = torch.as_tensor(run.stopped_at).reshape(x.shape) < 0
-    kept = finished & (furthest <= FACTOR * x)
+    try:
+        run = simulate(dynamics, Modes(curvature), known, step=step, steps=steps, word=word)
+    except NoPastError:  # a jump that no start survives
+        kept = torch.zeros(x.shape, dtype=torch.bool)
+    else:
+        furthest = run["x"][..., 0].abs().nan_to_num(nan=0.0).amax(0)
+        finished = torch.as_tensor(run.stopped_at).reshape(x.shape) < 0
+        kept = finished & (furthest <= FACTOR * x)
     return Boundedness(
         word.text, dynamics.name, tuple(ladder), tuple(starts),
         tuple(tuple(row) for row in kept.tolist()),

@@ -71,9 +71,10 @@ class Picture:
 
 
 class Module(Protocol):
-    """A section: `jobs` in the order in which they should start; what they return, in the order
+    """A section of the study.
 
-    of their places, goes to `rows` (for results.json) and to `pictures`.
+    `jobs`, in the order in which they should start, run in worker processes. What they return, in
+    the order of their places, goes to `rows` (for results.json) and to `pictures`.
     """
 
     @staticmethod

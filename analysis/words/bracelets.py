@@ -7,7 +7,7 @@ from itertools import combinations, permutations, product
 from ...dynamics import Dynamics
 from ...integrators import Word
 from ...integrators.start import not_a_dynamics
-from ...integrators.words.order import commuting
+from ...integrators.words.relations import commuting
 
 
 def inequivalent_words(

@@ -111,3 +111,8 @@ def test_train_takes_a_word():
     assert train("CD", kept, 0, epochs=1, word="BCDA").losses != default.losses
     with pytest.raises(ValueError, match="SGD has no word"):
         train("SGD", tuned("SGD"), 0, epochs=1, word="BDA")
+
+
+def test_a_jump_that_no_start_survives_is_not_bounded() -> None:
+    word = Word("yoshida(BCDADCB)", CD(0.1, 100.0))
+    assert boundedness(word, ladder=[10.0], starts=[1.0]).limit == 0

@@ -44,6 +44,15 @@ def test_compositions_and_adam(capsys):
     assert found["torch"][0].startswith("torch.optim.Adam(")
 
 
+def test_a_jump_whose_flows_have_no_past(capsys):
+    found = lines(capsys, "yoshida(BCDADCB)", "--dynamics", "CD", "--c", "100", "--step", "5")
+    assert found["bounded to"][0].startswith("no h√L") and "backwards" in found["bounded to"][0]
+    assert (
+        "at every h√L for γh = 6"
+        in lines(capsys, "yoshida(BDADB)", "--dynamics", "LDHD")["unstable"][0]
+    )
+
+
 def test_the_table_has_every_word(capsys):
     assert main(["word", "--dynamics", "LDHD"]) == 0
     shown = capsys.readouterr().out

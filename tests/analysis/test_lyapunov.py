@@ -15,7 +15,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from dashpot.analysis import fit_decay, predict, provable_rate
-from dashpot.analysis.energy.lyapunov import certificate
+from dashpot.analysis.energy.lyapunov import certificate, prove
 from dashpot.analysis.energy.prediction import limit_cycle_energy
 from dashpot.analysis.plots.energy import plot_certificate
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics, State
@@ -101,7 +101,15 @@ def test_strong_friction_has_the_rate_of_the_slow_root(landscape, gamma):
     rate = provable_rate(LDHD(gamma), landscape, 1.0)
     slow = (gamma - math.sqrt(gamma**2 - 4 * M)) / 2
     assert rate == pytest.approx(2 * slow)
-    assert worst(LDHD(gamma), landscape, 1e300, 2 * slow, gamma - slow, -M) <= 1e-6  # V ~ rounding
+    assert worst(LDHD(gamma), landscape, 1e300, 2 * slow, gamma - slow, -M) <= 1e-9
+
+
+@pytest.mark.parametrize("gamma", [0.3, 1.7, 2.5, 6.0])
+def test_the_simple_bound_holds_for_every_friction(gamma):
+    """R3: a = min(2γ/3, m/γ), b = a (γ − 2a)."""
+    a, b, rate = (float(v) for v in prove(LDHD(gamma), M, 3.0, "simple"))
+    assert a == rate == min(2 * gamma / 3, M / gamma)
+    assert worst(LDHD(gamma), Steep(), 3.0, rate, a, b) <= 1e-9
 
 
 def test_best_friction_reaches_the_root_of_2m():

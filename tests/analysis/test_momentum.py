@@ -33,7 +33,11 @@ def test_every_theorem_holds(
     kappas: tuple[int, int],
     published: tuple[int, int],
 ) -> None:
-    """Slopes to 0.1; κ, constants and the attraction to 1 %; determinants to rounding."""
+    """Slopes to 0.1; κ, constants and the attraction to 1 %; determinants to rounding.
+
+    The attraction is compared with λ + hk(λλ̄ − a) at the largest curvature k, which is 1 % from
+    λ itself here.
+    """
     claims = kovachki_stuart(QUARTIC, momenta=(momentum,), until=until, quick=True)
     tolerances = {"slope": 0.1, "error/h": 0.01, "κ": 0.01, "attraction": 0.01, "determ": 1e-12}
     for claim in claims:

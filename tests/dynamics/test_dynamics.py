@@ -206,3 +206,14 @@ def random_state(made: Dynamics) -> State:
             for n, s in shapes.items()
         }
     )
+
+
+def test_a_copy_does_not_look_at_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step of an optimizer binds its dynamics anew."""
+    made = CD(0.5, 2.0)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a copy looked at the signature of its class")
+
+    monkeypatch.setattr("dashpot.dynamics.dynamics.refuse_unknown", refuse)
+    assert made.bind({"c": 3.0}).hyperparameters["c"] == 3.0

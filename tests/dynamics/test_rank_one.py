@@ -24,7 +24,7 @@ from dashpot.dynamics import (
     elements,
 )
 from dashpot.dynamics.elements import exp
-from dashpot.integrators import simulate, solve
+from dashpot.integrators import Word, simulate, solve
 from dashpot.integrators.bundle import Bundle
 from dashpot.landscapes import MatrixQuadratic, Quadratic
 
@@ -250,6 +250,7 @@ def test_orders_of_words(word: str, order: int) -> None:
     for n in counts:
         run = simulate(MADE, CoupledMatrix(), start, step=1 / n, steps=n, word=word, save_every=n)
         errors.append(max((run[k][-1] - exact[k][-1]).abs().max().item() for k in run.states))
+    assert Word(word, MADE).order().order == order
     assert slope([1 / n for n in counts], errors) == pytest.approx(order, abs=0.07)
 
 

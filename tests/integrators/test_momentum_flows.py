@@ -28,7 +28,7 @@ from dashpot.dynamics import (
     HighResolutionNAGSC,
     Nesterov,
 )
-from dashpot.integrators import optim, simulate, solve
+from dashpot.integrators import Word, optim, simulate, solve
 from dashpot.landscapes import Quadratic
 
 QUARTIC = CoupledQuartic()
@@ -92,7 +92,8 @@ def test_as_an_optimizer_a_flow_takes_the_steps_of_its_word(flow: Dynamics) -> N
 
 @pytest.mark.parametrize("flow", MOMENTUM_FLOWS, ids=lambda flow: flow.name)
 def test_default_words_reach_the_solution_at_their_order(flow: Dynamics) -> None:
-    expected = 2.0 if flow.word == "BADAB" else 1.0
+    expected = 2 if flow.word == "BADAB" else 1
+    assert Word(flow.word, flow).order().order == expected
     assert measured_order(flow, flow.word) == pytest.approx(expected, abs=0.1)
 
 
