@@ -20,6 +20,7 @@ def pictures(results: Sequence[Finding], runs: Path) -> Iterator[Picture]:
         yield from _ladder([row for rows in drawn["ladder"] for row in rows])
     if "map" in drawn:
         yield from _maps(drawn["map"])
+        yield from _rates(drawn["map"])
     if "audit" in drawn:
         yield from _audits(drawn["audit"])
 
@@ -68,6 +69,25 @@ def _maps(found: Sequence[Any]) -> Iterator[Picture]:
             "Black: where it passes 1, the limit of stability. The compositions of order 4 take "
             "three and five gradients a step, and their negative substeps amplify where γh is "
             "large.",
+            figure,
+        )
+
+
+def _rates(found: Sequence[Any]) -> Iterator[Picture]:
+    shown = found[:4]
+    with canvas(2, 2, size=(9.5, 7.2)) as (figure, axes):
+        for ax, one in zip(axes.flat, shown, strict=False):
+            plot_stability(one, view="rate", ax=ax)
+        for ax in axes.flat[len(shown) :]:
+            ax.set_visible(False)
+        yield Picture(
+            "rates",
+            "theory",
+            "Does the step decay as fast as the equation?",
+            "Energy rate of the step over that of the differential equation. Where the step "
+            "oscillates (white) every word has the equation's rate exactly, whatever h; for small "
+            "h that is below the dashed line of critical damping. Where it does not, the words "
+            "differ: blue decays faster than the equation, red slower.",
             figure,
         )
 

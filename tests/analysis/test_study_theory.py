@@ -124,7 +124,7 @@ def test_pictures_and_rows_are_complete(tmp_path):
         theory.certify(0),
     ]
     shown = {picture.stem for picture in theory.pictures(findings, tmp_path)}
-    assert shown == {"bounded", "stability", "audit"}
+    assert shown == {"bounded", "stability", "rates", "audit"}
     rows = theory.rows(findings)
     assert set(rows) == {"bounded", "audit", "certificate"}
     json.dumps(rows, allow_nan=False)
