@@ -21,7 +21,7 @@ class Study:
     """
 
     quick: bool = False
-    """Fewer landscapes, words and seeds: under a minute instead of two."""
+    """Fewer landscapes, words and seeds: half a minute instead of one to two."""
     out: Path | None = None
     """Folder to write; new or empty. Default: study-001, study-002, ... here."""
     overwrite: bool = False
