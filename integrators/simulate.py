@@ -73,7 +73,11 @@ def simulate(
 
         def explain(state: State) -> str:
             reason = reason_of(careful_step(plan.substeps, step, state.copy(), landscape.df)[1])
-            return reason and f"{reason}; {REMEDY}"
+            if not reason:
+                return ""
+            largest = largest_start(plan.substeps, step, state, landscape.df)
+            works = "" if largest is None else f" (from there h = {largest:g} works)"
+            return f"{reason}; {REMEDY}{works}"
 
         run.explain = explain
     status: Status = "finished"

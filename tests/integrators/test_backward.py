@@ -1,6 +1,7 @@
 """Negative fractions in words and in the simulator: what is said where a past is missing."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -215,6 +216,11 @@ def test_later_in_a_run_the_trajectory_is_lost_and_the_message_says_why() -> Non
     assert "letter C (CubicDamping) runs for -0.851207 h" in run.message
     assert "overflow" not in run.message
     assert (run["x"][:, 1] == 0).all()
+    h = float(re.findall(r"from there h = ([0-9.]+) works", run.message)[0])
+    there = {name: values[lost - 1] for name, values in run.states.items()}
+    for size, status in ((h, "finished"), (1.05 * h, "diverged")):
+        again = simulate(dynamics, Quadratic(1.0), there, step=size, steps=1, word=JUMP)
+        assert again.status == status
 
 
 def test_overflow_of_such_a_word_is_still_called_overflow() -> None:
