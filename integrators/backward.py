@@ -63,20 +63,22 @@ def reason_of(shares: Iterable[tuple[Substep, Any]]) -> str:
     return next(filter(None, (missing(substep, share) for substep, share in shares)), "")
 
 
-def missing(substep: Substep, share: Any) -> str:
+def missing(substep: Substep, share: Any, h: Any = None) -> str:
     """What to say if a flow backwards exists for that `share` of its time; "" above 1.
 
-    The smallest share counts. It says nothing about the h that would do: with another h the flow
-    would begin somewhere else.
+    The smallest share counts. With a number for `h` the h up to which the flow exists is told as
+    well, from where it begins now: with another h it would begin somewhere else.
     """
     smallest = _smallest(share)
     if smallest > 1:
         return ""
     part = substep.part
+    share = max(smallest, 0.0)
+    until = f", up to h = {share * h:.3g} from there" if isinstance(h, float) else ""
     return (
         f"letter {part.letter} ({type(part).__name__}) runs for {shown(substep.fraction)} h in a "
         f"step, and from where it begins its flow backwards exists for at most "
-        f"{max(smallest, 0.0):.3g} of that time"
+        f"{share:.3g} of that time{until}"
     )
 
 

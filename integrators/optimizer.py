@@ -194,7 +194,7 @@ class WordOptimizer(torch.optim.Optimizer):
                     if undo is not None and substep.fraction < 0:
                         provide(part, one.state, here)
                         time = h * -float(substep.fraction)
-                        if reason := missing(substep, part.backward_limit(one.state) / time):
+                        if reason := missing(substep, part.backward_limit(one.state) / time, h):
                             undo()
                             raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
                     apply([(part, h * float(substep.fraction))], one.state, here)

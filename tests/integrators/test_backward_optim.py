@@ -54,6 +54,28 @@ def test_an_optimizer_refuses_a_past_before_its_start(
     assert param not in made.state
 
 
+def test_the_refusal_says_up_to_which_h_the_flow_exists() -> None:
+    """C runs back for h/2 from p = ∇f, whose past is 1/(2 c p²): h < 1/(c max p²)."""
+    param, landscape = parameter([1.0, -0.6]), CoupledQuartic()
+    made = WordOptimizer(
+        CD(0.4, 0.8), [param], lr=1.0, word="C:-1/2BADC:3/2", momentum_init="gradient"
+    )
+    largest = 1 / (0.8 * float(landscape.df(param.detach()).abs().max()) ** 2)
+    with pytest.raises(RuntimeError, match=rf"up to h = {largest:.3g} from there"):
+        made.step(closure_of(made, param, landscape))
+    for size, refused in ((0.99 * largest, False), (1.01 * largest, True)):
+        param = parameter([1.0, -0.6])
+        made = WordOptimizer(
+            CD(0.4, 0.8), [param], lr=size, word="C:-1/2BADC:3/2", momentum_init="gradient"
+        )
+        if refused:
+            with pytest.raises(RuntimeError):
+                made.step(closure_of(made, param, landscape))
+        else:
+            made.step(closure_of(made, param, landscape))
+            assert torch.isfinite(param).all()
+
+
 def test_asking_for_the_past_costs_no_gradient() -> None:
     """E reads the gradient, so its past does: one that the flow uses as well."""
     param, landscape = parameter([1.0, -0.6]), Watched(CoupledQuartic())
