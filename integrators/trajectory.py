@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ class Trajectory:
             ) from error
 
 
-_AT_ONCE = 1_000_000  # coordinates
+_AT_ONCE = 1_000_000  # coordinates: a network cannot be evaluated at thousands of points at once
 _DAMAGE = (zipfile.BadZipFile, zlib.error)
 _ARRAYS = ("times", "energy", "mechanical_energy", "stopped_at")
 
@@ -124,10 +124,7 @@ def record(
     axes = {name: len(dynamics.shape_of(name, tuple(landscape.shape))) for name in states}
     s = State({name: value.movedim(0, axes[name]) for name, value in states.items()}, rank)
     minimum = landscape.minimum
-    # a network cannot be evaluated at thousands of points at once
-    share = max(1, _AT_ONCE // max(1, s.x[(slice(None),) * rank + (0,)].numel()))
-    potential = torch.cat([landscape.f(x) for x in s.x.split(share, dim=rank)])
-    potential = potential - (minimum or 0.0)
+    potential = in_pieces(landscape.f, s.x, rank, 0) - (minimum or 0.0)
     return Trajectory(
         times=times.cpu(),
         states={name: outside(value, axes[name], 1).cpu() for name, value in states.items()},
@@ -143,6 +140,12 @@ def record(
         },
         **outcome,
     )
+
+
+def in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, rank: int, dim: int) -> Tensor:
+    """function(x), some of x [*shape, T, *batch] at a time; `dim` is where the result has time."""
+    share = max(1, _AT_ONCE // max(1, x[(slice(None),) * rank + (0,)].numel()))
+    return torch.cat([function(piece) for piece in x.split(share, dim=rank)], dim)
 
 
 def inside(x: Tensor, rank: int) -> Tensor:

@@ -1,7 +1,6 @@
 """Where the energy goes: what every letter of a word removes or adds, step by step."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,8 @@ from ...dynamics import Dynamics, Part, State
 from ...integrators import Trajectory, Word, simulate
 from ...integrators.start import on_tensors
 from ...integrators.step import apply
-from ...integrators.trajectory import inside, plain
+from ...integrators.trajectory import in_pieces, inside, plain
 from ...landscapes import Landscape
-
-_AT_ONCE = 1_000_000  # coordinates: a network cannot be evaluated at thousands of points at once
 
 
 @dataclass(frozen=True)
@@ -227,12 +224,6 @@ def saved_states(dynamics: Dynamics, landscape: Landscape, run: Trajectory) -> S
     s = State({name: inside(value, axes[name]) for name, value in run.states.items()}, rank)
     s.g = in_pieces(landscape.df, s.x, rank, rank)
     return s
-
-
-def in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, rank: int, dim: int) -> Tensor:
-    """function(x), some of x [*shape, T, *batch] at a time; `dim` is where the result has time."""
-    share = max(1, _AT_ONCE // max(1, x[(slice(None),) * rank + (0,)].numel()))
-    return torch.cat([function(piece) for piece in x.split(share, dim=rank)], dim)
 
 
 def refuse_other_run(dynamics: Dynamics, landscape: Landscape, run: Trajectory) -> None:

@@ -11,9 +11,9 @@ from ...dynamics import CADAM, CD, KFAD, LDHD, Dynamics, PreconditionedDrift, St
 from ...dynamics.momentum.flows import AdamODE
 from ...integrators import Trajectory
 from ...integrators.start import on_tensors
-from ...integrators.trajectory import inside
+from ...integrators.trajectory import in_pieces, inside
 from ...landscapes import Landscape
-from .audit import in_pieces, refuse_other_run, saved_states
+from .audit import refuse_other_run, saved_states
 from .certificate import TOLERANCE, Assumption, Certificate, Worst, worst
 
 Bound = Literal["sharp", "simple"]

@@ -38,7 +38,7 @@ def plot_stability(
         return _curves(found, view, ax)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = found.radius if view == "radius" else found.rate / found.ode_rate
-    stable = np.where(found.radius <= 1 + 1e-12, values, np.nan)
+    stable = np.where(found.is_stable, values, np.nan)
     norm = Normalize(0, 1) if view == "radius" else TwoSlopeNorm(1, 0, 2)
     ax.set_facecolor(_UNSTABLE)
     mesh = ax.pcolormesh(

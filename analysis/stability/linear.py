@@ -18,7 +18,7 @@ from ...integrators.step import apply
 
 LATE = 1e9  # the default of a time variable: all that fades with t has faded
 _SHORT = 1e-60  # its square is far below round-off next to 1, its cube far above underflow
-_ROUNDING = 1e-12
+ROUNDING = 1e-12  # by which a radius of 1 may be exceeded
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class LinearStep:
     @property
     def is_stable(self) -> Tensor:
         """Whether the spectral radius is at most 1, up to rounding (Jury's conditions)."""
-        return (self.margin >= -_ROUNDING) & (self.determinant.abs() <= 1 + _ROUNDING)
+        return (self.margin >= -ROUNDING) & (self.determinant.abs() <= 1 + ROUNDING)
 
 
 def linear_step(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import differential_evolution
 
 from ...integrators import Word
-from .linear import LinearStep, linear_step, ode_rate, with_dynamics
+from .linear import ROUNDING, LinearStep, linear_step, ode_rate, with_dynamics
 
 _HIGHEST = 1e9  # of h√L
 _NARROW = 1e-10
@@ -34,11 +34,16 @@ class StabilityMap:
     rate: np.ndarray
     ode_rate: np.ndarray
 
+    @property
+    def is_stable(self) -> np.ndarray:
+        """Where the radius is at most 1, up to rounding."""
+        return self.radius <= 1 + ROUNDING
+
     def __repr__(self) -> str:
         axes = f"h√k {self.h_sqrt_k[0]:g} to {self.h_sqrt_k[-1]:g}"
         if self.gamma_h is not None:
             axes += f", γh {self.gamma_h[0]:g} to {self.gamma_h[-1]:g}"
-        stable = f"{np.mean(self.radius <= 1 + 1e-12):.0%} stable"
+        stable = f"{np.mean(self.is_stable):.0%} stable"
         return f"StabilityMap({self.dynamics} {self.word}, {axes}: {stable})"
 
 
@@ -179,7 +184,8 @@ def _friction(word: Word, gamma: Any) -> dict[str, Any]:
     dynamics = with_dynamics(word)
     if "gamma" not in dynamics.hyperparameters:
         raise ValueError(
-            f"{dynamics.name} has no hyperparameter gamma; keep h and vary k instead, step=..."
+            f"{dynamics.name} has no hyperparameter gamma; leave it out: "
+            "with step=h alone the curvature varies at that h"
         )
     return {"gamma": gamma}
 

@@ -1,6 +1,5 @@
 """The decay section: energy of every dynamics on four landscapes, beside theory."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ..energy.decay import decay_rate
 from ..energy.prediction import predict, provable_rate
 from .cases import KEPT, SAVED, Case, cases
 from .decay_figures import pictures
-from .section import Job, Scope
+from .section import Job, Scope, finite
 
 __all__ = ["jobs", "pictures", "rows", "run_case"]
 
@@ -67,18 +66,18 @@ def run_case(case: Case, folder: str, device: str) -> dict[str, Any]:
         "word": run.settings["word"],
         "gamma": case.gamma,
         "model": fit.model,
-        "rate": _number(fit.rate),
-        "rate_low": _number(fit.rate_low),
-        "rate_high": _number(fit.rate_high),
-        "predicted": _number(theory.rate),
+        "rate": finite(fit.rate),
+        "rate_low": finite(fit.rate_low),
+        "rate_high": finite(fit.rate_high),
+        "predicted": finite(theory.rate),
         "bound": bound,
         "reason": f"{fit.reason}; {theory.law}" if theory.model == "none" else fit.reason,
         "hyperparameters": run.settings["hyperparameters"],
         "step": case.step,
         "decided": fit.is_decided,
         "law": theory.law,
-        "floor": _number(fit.floor),
-        "window": [_number(t) for t in fit.window],
+        "floor": finite(fit.floor),
+        "window": [finite(t) for t in fit.window],
         "status": run.status,
         "reference": reference.status,
     }
@@ -89,8 +88,3 @@ def _nearest(landscape: Landscape, x: Any) -> Any:
     assert minimisers is not None
     distances = (minimisers - x.to(minimisers)).flatten(1).norm(dim=1)
     return minimisers[int(distances.argmin())]
-
-
-def _number(value: Any) -> float | None:
-    """A float that json can hold: no NaN."""
-    return float(value) if value is not None and math.isfinite(value) else None

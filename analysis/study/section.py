@@ -1,6 +1,7 @@
 """What a section of the study is made of: jobs for the workers, rows for the files, pictures."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,16 @@ class Finding:
     kind: str
     rows: tuple[dict[str, Any], ...]
     drawn: Any = None
+
+
+def finite(value: Any) -> Any:
+    """A value as json can hold it: None for NaN and infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def finite_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with every value `finite`."""
+    return {name: finite(value) for name, value in row.items()}
 
 
 def rows_by_kind(results: Sequence[Finding]) -> dict[str, list[dict[str, Any]]]:

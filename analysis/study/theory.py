@@ -15,7 +15,7 @@ from ..ladder import learning_rate_ladder
 from ..stability.large_steps import boundedness
 from ..stability.maps import stability_map
 from ..words.search import search
-from .section import Finding, Job, Scope, rows_by_kind
+from .section import Finding, Job, Scope, finite_row, rows_by_kind
 from .theory_figures import pictures
 
 __all__ = ["jobs", "pictures", "rows"]
@@ -77,7 +77,7 @@ def search_words(index: int) -> Finding:
     """Every inequivalent word of a dynamics with one gradient a step."""
     made = SEARCHED[index]
     found = [{"dynamics": repr(made), **asdict(one)} for one in search(made)]
-    return Finding("words", tuple(_finite(row) for row in found))
+    return Finding("words", tuple(finite_row(row) for row in found))
 
 
 def train_ladder(seed: int, epochs: int) -> Finding:
@@ -104,7 +104,7 @@ def draw_map(word: str) -> Finding:
 def rank_one(index: int, until: float) -> Finding:
     """How R-iKFAD decays at γ = 0, without and with ε."""
     found = rank_one_decay(MATRICES[index], until=until)
-    return Finding("rank_one", tuple(_finite(asdict(one)) for one in found))
+    return Finding("rank_one", tuple(finite_row(asdict(one)) for one in found))
 
 
 def audit(index: int) -> Finding:
@@ -138,9 +138,4 @@ def certify(index: int) -> Finding:
         "at": found.violation.time, "overshoot": found.overshoot.value, "failed": failed,
         "holds": found.holds,
     }  # fmt: skip
-    return Finding("certificate", (_finite(row),), found)
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    """Without NaN and infinity, which json does not have."""
-    return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in row.items()}
+    return Finding("certificate", (finite_row(row),), found)

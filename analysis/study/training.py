@@ -1,13 +1,12 @@
 """The training section: the tuned optimizers on the digits network."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..plots.runs import plot_training
 from ..training import OPTIMIZERS, TrainingRun, train, tuned
-from .section import Job, Picture, Scope, canvas
+from .section import Job, Picture, Scope, canvas, finite
 
 SEEDS, QUICK_SEEDS = 5, 2
 
@@ -41,7 +40,7 @@ def training_row(run: TrainingRun) -> dict[str, Any]:
         "train_loss": run.train_loss,
         "test_accuracy": run.test_accuracy,
         "seconds": run.seconds,
-        "capped": run.capped if math.isfinite(run.capped) else None,
+        "capped": finite(run.capped),
         "status": run.status,
     }
 
