@@ -13,6 +13,7 @@ from torch import Tensor
 from ..dynamics import Dynamics
 from ..integrators import Trajectory, Word, simulate, solve
 from ..landscapes import Landscape
+from .noiseless import refuse_noise
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def convergence_order(
             f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
         )
     plan = Word(dynamics.word if word is None else word, dynamics)
+    refuse_noise(
+        dynamics,
+        "this is the order of an ODE's word",
+        "Word.order() proves its weak order, weak_order and strong_order measure both",
+    )
     if reference is None:
         reference = solve(
             dynamics, landscape, x0, until=until, times=[until], rtol=1e-13, atol=1e-14
@@ -104,7 +110,7 @@ def convergence_order(
             raise ValueError(f"the run with h = {until / n:g} did not finish: {run.message}")
         steps.append(until / n)
         errors.append(_difference(run, reference))
-    slope = _slope(np.array(steps), np.array(errors))
+    slope = fitted_slope(np.array(steps), np.array(errors))
     return ConvergenceOrder(slope, tuple(steps), tuple(errors), plan.text, dynamics.name)
 
 
@@ -116,7 +122,8 @@ def _difference(run: Trajectory, reference: Trajectory) -> float:
     return worst
 
 
-def _slope(steps: np.ndarray, errors: np.ndarray) -> float:
+def fitted_slope(steps: np.ndarray, errors: np.ndarray) -> float:
+    """The slope of log error against log h; ValueError where the errors are round-off."""
     clear = errors > 1e-12  # below it the reference's own error and round-off take part
     if clear.sum() < 2:
         raise ValueError(

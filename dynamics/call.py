@@ -1,7 +1,7 @@
 """The call that makes a dynamics: what its class takes, and how it is typed."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -80,6 +80,13 @@ def _keywords(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={_number(value)}" for name, value in values.items())
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """How a function is shown: by its name, without an address."""
+    return getattr(function, "__name__", None) or repr(function)
+
+
 def _number(value: Any) -> str:
+    if callable(value):
+        return name_of(value)
     single = isinstance(value, np.generic | np.ndarray | Tensor) and value.ndim == 0
     return repr(value.item() if single else value)

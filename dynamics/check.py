@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .check_types import clone, errors_of_types, refuse_changes_in_place
+from . import check_noise
+from .check_types import arguments, clone, errors_of_types, refuse_changes_in_place
 from .dynamics import Dynamics
+from .noisy import NoisyPart
 from .part import Part
 from .state import State
 
@@ -34,6 +36,10 @@ def check(part: Part, *, seed: int = 0, coordinates: int = 4, systems: int = 8) 
       consistent has neither
     * "backward" of both: where flow(−t) is finite, flow(t) undoes it, for t = 0.1, 1 and 10 below
       `backward_limit` (relative 1e-6)
+    * of a part with noise instead, by quadrature over its normal numbers: "drift" and "amplitude",
+      the growth at h = 0 of mean and variance (relative 1e-6); "law" of an exact flow, mean and
+      covariance of flow(b) flow(a) and flow(a + b) (relative 1e-10); "increment", W(h) with mean
+      0, variance h, and the amplitude as covariance with the flow (relative 1e-6)
     * "writes": the flow changes what `writes` names and nothing else; `rate` has the same keys
     * "reads", "rate reads": flow and rate depend on no variable declared neither read nor written
 
@@ -81,17 +87,25 @@ def _errors(part: Part, start: State) -> dict[str, float]:
     if not part.has_flow:
         return _judged(name, errors)
     _refuse_idleness(part, start, rates)
-    errors["rate"] = _rate_error(part, start)
-    if part.kind == "exact":
-        there = _flow(part, _flow(part, start, 0.03), 0.05)
-        errors["semigroup"] = _distance(part, there, _flow(part, start, 0.08))
-    elif part.kind == "symmetric":
-        errors["inverse"] = _distance(part, _flow(part, _flow(part, start, 0.05), -0.05), start)
+    if isinstance(part, NoisyPart):
+        errors |= check_noise.errors_of_noise(part, start)
+    else:
+        errors |= _errors_of_time(part, start)
     errors["writes"] = _undeclared_writes(part, start)
     errors["reads"] = _undeclared_reads(part, start)
     errors = _judged(name, errors)
     if part.kind != "consistent" and part.reversible:
         errors["backward"] = max(_backward_error(part, start, t) for t in _BACK)
+    return errors
+
+
+def _errors_of_time(part: Part, start: State) -> dict[str, float]:
+    errors = {"rate": _rate_error(part, start)}
+    if part.kind == "exact":
+        there = _flow(part, _flow(part, start, 0.03), 0.05)
+        errors["semigroup"] = _distance(part, there, _flow(part, start, 0.08))
+    elif part.kind == "symmetric":
+        errors["inverse"] = _distance(part, _flow(part, _flow(part, start, 0.05), -0.05), start)
     return errors
 
 
@@ -102,9 +116,18 @@ def _judged(name: str, errors: dict[str, float]) -> dict[str, float]:
     return errors
 
 
-_ALLOWED = {"types": 1e-10, "rate": 1e-6, "semigroup": 1e-10, "inverse": 1e-10, "backward": 1e-6}
+_ALLOWED = {
+    "types": 1e-10,
+    "rate": 1e-6,
+    "semigroup": 1e-10,
+    "inverse": 1e-10,
+    "backward": 1e-6,
+    **check_noise.ALLOWED,
+}
 _MEANING = {
-    "rate reads": "its rate depends on a variable that neither `reads` nor `writes` names",
+    **check_noise.MEANING,
+    "rate reads": "its rate depends on a variable that neither `reads` nor `writes` names (or its "
+    "amplitude does)",
     "rate": "the derivative of flow(h) at h = 0 is not its rate",
     "semigroup": "its flow is declared exact, but flow(a) then flow(b) is not flow(a + b)",
     "inverse": "its flow is declared symmetric, but flow(h) then flow(-h) is not the identity",
@@ -134,7 +157,7 @@ def _several(part: Part) -> dict[str, Any]:
 
 def _flow(part: Part, s: State, h: float) -> State:
     moved = clone(s)
-    part.flow(moved, h)
+    part.flow(moved, *arguments(part, s, h))
     return moved
 
 
@@ -220,5 +243,9 @@ def _undeclared_reads(part: Part, s: State) -> float:
 
 
 def _undeclared_reads_of_rate(part: Part, s: State) -> float:
-    shifted = State(part.rate(_with_the_rest_shifted(part, s)))
-    return _distance(part, shifted, State(part.rate(clone(s))))
+    shifted = _with_the_rest_shifted(part, s)
+    error = _distance(part, State(part.rate(shifted)), State(part.rate(clone(s))))
+    if isinstance(part, NoisyPart):
+        sigma, same = (State({part.noisy: part.amplitude(at)}) for at in (shifted, clone(s)))
+        error = max(error, _difference(sigma, same, part.noisy))
+    return error

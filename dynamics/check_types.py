@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import elements
+from .noisy import NoisyPart
 from .part import Part
 from .state import State
 
@@ -18,6 +19,8 @@ _ALLOWED = 1e-10  # a float32 constant in between costs 1e-8
 
 def errors_of_types(part: Part, start: State) -> float:
     """The largest relative difference of rate and flow between tensors and all other types.
+
+    Of a part with noise also its amplitude and increment; its normal numbers are of each type too.
 
     `start` has tensors; floats are tried where each of its variables is one number. Raises
     ValueError for a part that does not run on some type, or differs there by more than 1e-10.
@@ -41,7 +44,8 @@ def errors_of_types(part: Part, start: State) -> float:
     return worst
 
 
-_ELEMENTS = "exp, sqrt, abs, log1p, maximum, nonzero, phi1, soft_cap"
+_COUNT = {"flow": "normals", "increment": "path_normals"}
+_ELEMENTS = "exp, sqrt, abs, log1p, maximum, nonzero, phi1, tanh_gap, soft_cap"
 _SUMS = "s.total, s.rowmean, s.colmean"
 _WHAT_MAY_BE_USED = (
     f"+ - * / ** and the functions of dashpot.dynamics.elements: {_ELEMENTS}; and {_SUMS}"
@@ -51,7 +55,7 @@ _WHAT_MAY_BE_USED = (
 def _run(
     part: Part, start: State, kind: str, convert: Callable[[Tensor], Any]
 ) -> dict[tuple[str, str], Any]:
-    """Rates and moved variables by ("rate" or "flow", variable), of a part on one type."""
+    """What a part answers on one type, by ("rate", "flow", ..., and variable)."""
     if kind == "numpy arrays":
         batch = {n: v for n, v in part.hyperparameters.items() if isinstance(v, Tensor)}
         part = part.bind({n: convert(v) for n, v in batch.items()})
@@ -63,10 +67,25 @@ def _run(
     h = convert(torch.tensor(_TIME, dtype=torch.float64)) if kind.startswith("symbols") else _TIME
     with np.errstate(all="ignore"):
         results = {("rate", n): v for n, v in asked(part, "rate", still, kind=kind).items()}
+        z: tuple[Any, ...] = ()
+        if isinstance(part, NoisyPart):
+            results["amplitude", part.noisy] = asked(part, "amplitude", still, kind=kind)
+            z = ([convert(v) for v in normals_of(part, start, part.path_normals)],)
+            results["increment", "W"] = asked(part, "increment", h, *z, kind=kind)
+            z = (z[0][: part.normals],)
         if part.has_flow:
-            asked(part, "flow", moved, h, kind=kind)
+            asked(part, "flow", moved, h, *z, kind=kind)
             results |= {("flow", n): getattr(moved, n) for n in part.writes}
     return results
+
+
+def normals_of(part: Part, s: State, count: int) -> list[Tensor]:
+    """Some numbers, none of them 0, for the noise of a part at the state `s`."""
+    if not isinstance(part, NoisyPart):
+        return []
+    like = getattr(s, part.noisy)
+    numbers = torch.linspace(-1.7, 1.9, count * like.numel(), dtype=like.dtype)
+    return list(numbers.reshape(count, *like.shape))
 
 
 def asked(part: Part, what: str, *arguments: Any, kind: str = "tensors") -> Any:
@@ -84,6 +103,8 @@ def asked(part: Part, what: str, *arguments: Any, kind: str = "tensors") -> Any:
     except Exception as error:
         if isinstance(error, AttributeError) and isinstance(error.obj, State):
             text = f"it reads s.{error.name}, which neither `reads` nor `writes` names"
+        elif isinstance(error, IndexError) and isinstance(part, NoisyPart):
+            text = f"it takes more than {_COUNT[what]}={getattr(part, _COUNT[what])} normal numbers"
         else:
             text = f"{type(error).__name__}: {error}; use {_WHAT_MAY_BE_USED}"
         raise ValueError(f"{name}: its {what} does not run on {kind}: {text}") from error
@@ -104,13 +125,18 @@ def refuse_changes_in_place(part: Part, s: State) -> None:
     """ValueError if rate or flow writes into the arrays it is given."""
     for what in ("rate", "flow") if part.has_flow else ("rate",):
         given = clone(s)
-        asked(part, what, given.copy(), *(() if what == "rate" else (0.05,)))
+        asked(part, what, given.copy(), *(() if what == "rate" else arguments(part, s, _TIME)))
         for name, value in given.__dict__.items():
             if name != "rank" and not torch.equal(value, getattr(s, name)):
                 raise ValueError(
                     f"{type(part).__name__}: {what} changes s.{name} in place; write s.{name} = … "
                     "(others hold the same array)"
                 )
+
+
+def arguments(part: Part, s: State, h: float) -> tuple[Any, ...]:
+    """What a flow takes besides the state: the time, and the normal numbers of a noise."""
+    return (h, normals_of(part, s, part.normals)) if isinstance(part, NoisyPart) else (h,)
 
 
 def clone(s: State) -> State:
@@ -183,6 +209,7 @@ class Symbol:
     exp, sqrt, abs = _method(elements.exp), _method(elements.sqrt), _method(elements.abs)
     log1p, phi1 = _method(elements.log1p), _method(elements.phi1)
     maximum, nonzero = _method(elements.maximum), _method(elements.nonzero)
+    tanh_gap = _method(elements.tanh_gap)
 
     total, rowmean = _reduction(elements.total), _reduction(elements.rowmean)
     colmean, where_matrix = _reduction(elements.colmean), _reduction(elements.where_matrix)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 
 from .call import refuse_unknown, signature, typed
+from .noisy import NoisyPart, heating
 from .part import Part, is_scalar
 from .state import State
 
@@ -42,7 +43,8 @@ class Dynamics:
         first = args[0] if args else None
         iterable = isinstance(first, Iterable) and not isinstance(first, str)
         parameters = iterable and not is_scalar(first)
-        if cls is not Dynamics and ("lr" in kwargs or "params" in kwargs or parameters):
+        foreign = {"lr", "params"} & kwargs.keys() - signature(cls).parameters.keys()
+        if cls is not Dynamics and (foreign or parameters):
             raise TypeError(
                 f"dashpot.dynamics.{cls.__name__} is the dynamics and takes no parameters or lr; "
                 f"the optimizer is optim.{cls.__name__}(params, lr=...): "
@@ -97,6 +99,11 @@ class Dynamics:
     def letters(self) -> dict[str, Part]:
         """Every letter a word may use: the summands and the combined parts."""
         return {**self.parts, **self.combined}
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether it is a stochastic equation: some part takes normal numbers."""
+        return any(part.normals for part in self.parts.values())
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -165,7 +172,11 @@ class Dynamics:
         return sum((part.energy(s) for part in self.parts.values()), start=potential)
 
     def energy_rate(self, s: State) -> Any:
-        """d/dt of `energy` along the exact flow, by the chain rule. Needs tensors and `s.g`."""
+        """d/dt of `energy` along the exact flow, by the chain rule. Needs tensors and `s.g`.
+
+        With noise it is the expected rate, with Itô's term ½ Σ σᵢ² ∂²E/∂vᵢ²; for noise on x that
+        needs second derivatives of the landscape, which are not known here: ValueError.
+        """
         rates = self.rate(s)
         names = tuple(n for n in rates if n != "x")
 
@@ -174,11 +185,12 @@ class Dynamics:
             return torch.as_tensor(self.energy(moved, 0.0))
 
         slope = s.total(s.g * rates["x"])
-        if not names:
-            return slope
-        primals = tuple(getattr(s, n) for n in names)
-        tangents = tuple(rates[n] for n in names)
-        return slope + torch.func.jvp(stored, primals, tangents)[1]
+        if names:
+            primals = tuple(getattr(s, n) for n in names)
+            tangents = tuple(rates[n] for n in names)
+            slope = slope + torch.func.jvp(stored, primals, tangents)[1]
+        noisy = [part for part in self.parts.values() if isinstance(part, NoisyPart)]
+        return sum((heating(part, s, lambda at: self.energy(at, 0.0)) for part in noisy), slope)
 
     def __repr__(self) -> str:
         return typed(self, Dynamics)

@@ -20,6 +20,7 @@ Scalar = float | Tensor | np.ndarray
 Value = Any
 """Anything an element function takes: float, numpy array, tensor, list of tensors, symbol."""
 
+_TANH_RADIUS = 1.0  # below it the continued fraction of tanh is exact to 2e-16
 _SERIES_RADIUS = 1e-2  # below it the Taylor series of phi1 is exact to 3e-16, and so is its slope
 
 
@@ -104,6 +105,31 @@ def phi1(z: Value) -> Value:
 
 def _phi1_series(z: Value) -> Value:
     return 1 + z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5 * (1 + z / 6 * (1 + z / 7)))))
+
+
+def tanh_gap(v: Value) -> Value:
+    """(v − tanh v)/v³, which is 1/3 at v = 0, without cancellation (relative error below 2e-15)."""
+    if isinstance(v, Tensor):
+        near = v.abs() < _TANH_RADIUS
+        close, away = torch.where(near, v, 0.0), torch.where(near, 1.0, v)
+        return torch.where(near, _tanh_fraction(close), (1 - torch.tanh(away) / away) / away / away)
+    if isinstance(v, float | int):
+        near = math.fabs(v) < _TANH_RADIUS
+        return _tanh_fraction(v) if near else (1 - math.tanh(v) / v) / v / v
+    if isinstance(v, np.ndarray | np.generic):
+        near = np.abs(v) < _TANH_RADIUS
+        close, away = np.where(near, v, 0.0), np.where(near, 1.0, v)
+        return np.where(near, _tanh_fraction(close), (1 - np.tanh(away) / away) / away / away)
+    return v.tanh_gap()
+
+
+def _tanh_fraction(v: Value) -> Value:
+    """K/(1 + v²K) from Lambert's fraction tanh v = v/(1 + v²K), K = 1/(3 + v²/(5 + …))."""
+    w = v * v
+    tail = 21 + 0.0 * w
+    for odd in range(19, 1, -2):
+        tail = odd + w / tail
+    return 1 / (tail + w)
 
 
 def soft_cap(a: Value, p: Value) -> Value:

@@ -10,8 +10,40 @@ from .state import State
 Scheme = Literal["palindrome", "rotation"]
 
 
+class _AdaptiveFriction(Part, abstract=True):
+    """p' = −ξ p with a friction ξ of thermal mass μ that the momenta heat, each or all together."""
+
+    letter = "C"
+    reads = ("p", "xi")
+    writes = ("p", "xi")
+    kind = "symmetric"
+    mu: Scalar
+    scalar: bool
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        return ("xi",) if self.scalar else ()
+
+    def _excess(self, s: State) -> Any:
+        """What heats the friction, element by element."""
+        return s.p * s.p
+
+    def _heat(self, s: State) -> Any:
+        q = self._excess(s)
+        return (s.total(q) if self.scalar else q) / self.mu
+
+    def _palindrome(self, s: State, h: Scalar, alpha: Scalar) -> None:
+        s.p = exp(s.xi * (-h / 2)) * s.p
+        weight = h * phi1(-alpha * h)
+        s.xi = exp(-alpha * h) * s.xi + weight * self._heat(s)
+        s.p = exp(s.xi * (-h / 2)) * s.p
+
+    def energy(self, s: State) -> Any:
+        return 0.5 * self.mu * (s.xi * s.xi if self.scalar else s.total(s.xi * s.xi))
+
+
 @dataclass(frozen=True)
-class KineticFriction(Part):
+class KineticFriction(_AdaptiveFriction):
     """p' = −ξ p,  ξ' = q/μ − α ξ,  with q = p² per coordinate, or q = |p|² and one ξ (`scalar`).
 
     For α > 0 the flow has no known closed form; both schemes are symmetric, second order, and
@@ -26,10 +58,6 @@ class KineticFriction(Part):
     Karoni, Leimkuhler, Stoltz 2023 (KFAD); Karoni, Rajpal, Leimkuhler, Stoltz 2026 (iKFAD).
     """
 
-    letter = "C"
-    reads = ("p", "xi")
-    writes = ("p", "xi")
-    kind = "symmetric"
     alpha: NonNegative
     mu: Positive
     scalar: bool = False
@@ -43,23 +71,12 @@ class KineticFriction(Part):
                 "(in KineticFriction)"
             )
 
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        return ("xi",) if self.scalar else ()
-
-    def _heat(self, s: State) -> Any:
-        q = s.total(s.p * s.p) if self.scalar else s.p * s.p
-        return q / self.mu
-
     def rate(self, s: State) -> dict[str, Any]:
         return {"p": -(s.xi * s.p), "xi": self._heat(s) - self.alpha * s.xi}
 
     def flow(self, s: State, h: Scalar) -> None:
         if self.scheme == "palindrome":
-            s.p = exp(s.xi * (-h / 2)) * s.p
-            weight = h * phi1(-self.alpha * h)
-            s.xi = exp(-self.alpha * h) * s.xi + weight * self._heat(s)
-            s.p = exp(s.xi * (-h / 2)) * s.p
+            self._palindrome(s, h, self.alpha)
         else:
             half = exp(-self.alpha * h / 2)
             s.xi = half * s.xi
@@ -76,5 +93,30 @@ class KineticFriction(Part):
         s.p = 2 * e / ((1 + e * e) * d) * s.p
         s.xi = (s.xi + r2 * tau_over_r) / d
 
-    def energy(self, s: State) -> Any:
-        return 0.5 * self.mu * (s.xi * s.xi if self.scalar else s.total(s.xi * s.xi))
+
+@dataclass(frozen=True)
+class Thermostat(_AdaptiveFriction):
+    """p' = −ξ p,  ξ' = (q − T)/μ per coordinate, or (|p|² − dT)/μ and one ξ (`scalar`).
+
+    The friction of Nosé and Hoover: it grows while the momenta are hotter than T and becomes
+    negative, driving them, while they are colder. The flow is the palindrome of
+    `KineticFriction`, symmetric and of second order; at T = 0 it is that part at α = 0, bit for
+    bit. (For T > 0 the conserved μξ² + p² − 2T ln|p| has no elementary solution: no rotation.)
+
+    mu: thermal mass μ > 0; temperature: T >= 0, in units of energy.
+
+    Hoover, Canonical dynamics, 1985.
+    """
+
+    mu: Positive
+    temperature: NonNegative
+    scalar: bool = False
+
+    def _excess(self, s: State) -> Any:
+        return super()._excess(s) - self.temperature
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"p": -(s.xi * s.p), "xi": self._heat(s)}
+
+    def flow(self, s: State, h: Scalar) -> None:
+        self._palindrome(s, h, 0.0)

@@ -83,8 +83,10 @@ class Part:
     normals: ClassVar[int] = 0
     reversible: ClassVar[bool] = True
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if abstract:  # the base of other parts, not one itself
+            return
         for name in ("letter", "reads", "writes"):
             if not hasattr(cls, name):
                 raise TypeError(f"{cls.__name__} must declare `{name}`; see Part for an example")

@@ -90,6 +90,9 @@ class Bundle:
     def phi1(self) -> "Bundle":
         return Bundle([elements.phi1(t) for t in self.tensors])
 
+    def tanh_gap(self) -> "Bundle":
+        return Bundle([elements.tanh_gap(t) for t in self.tensors])
+
     # a tensor's own axes are its coordinates: matrices and vectors may stand side by side
 
     def rowmean(self) -> "Bundle":

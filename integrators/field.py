@@ -24,3 +24,17 @@ class Field(Protocol):
 
     def f(self, x: Tensor, /) -> Tensor: ...
     def df(self, x: Tensor, /) -> Tensor: ...
+
+
+@runtime_checkable
+class SampledField(Field, Protocol):
+    """A field whose gradients are sampled, such as the loss of a network seen in minibatches.
+
+    `df_sampled(x, u)` gives gradients at x [*shape, *batch] made with numbers u
+    [uniforms, *batch] in [0, 1), each trajectory with its own; `f` and `df` stay exact.
+    """
+
+    @property
+    def uniforms(self) -> int: ...
+
+    def df_sampled(self, x: Tensor, u: Tensor, /) -> Tensor: ...

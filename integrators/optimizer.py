@@ -11,9 +11,11 @@ from typing import Any, Literal, TypedDict, Unpack
 import torch
 from torch import Tensor
 
-from ..dynamics import Dynamics, Part, State, WeightDecay
+from ..dynamics import Dynamics, NoisyPart, Part, State, WeightDecay
 from .backward import REMEDY, may_lack_a_past, missing
 from .bundle import Bundle, is_zero, step_sizes
+from .noise.noise import Noise
+from .noise.parameters import ParameterNoise
 from .start import not_a_dynamics
 from .step import apply, provide
 from .words.word import Substep, Word, count_gradients
@@ -28,6 +30,7 @@ class Common(TypedDict, total=False):
     weight_decay: float
     momentum_init: MomentumInit
     maximize: bool
+    noise: int | None
 
 
 class WordOptimizer(torch.optim.Optimizer):
@@ -53,11 +56,13 @@ class WordOptimizer(torch.optim.Optimizer):
                    with the paper does although its drift adds +h p: its first step climbs.
                    Only for reproducing that code
     maximize       climb instead of descend
+    noise          a seed, for a dynamics with noise such as Langevin (a sampler of e^{−loss/T});
+                   the numbers depend on it, the parameter's place, its steps and the element
 
     State, by parameter, under the variables' names (`p`, `xi`, `zeta`, `t`; and `h`, the last
-    step size, where the word has a closing piece). It is float32 or better whatever the
-    parameters are, also after `load_state_dict`. KFAD's xi is one number per parameter group,
-    kept as equal copies. Gradients are never modified.
+    step size, where the word has a closing piece; `steps`, where it has noise). It is float32 or
+    better whatever the parameters are, also after `load_state_dict`. KFAD's xi is one number per
+    parameter group, kept as equal copies. Gradients are never modified.
 
     Raises ValueError for hyperparameters out of range and words that do not fit, RuntimeError
     at a sparse gradient, a missing closure, or a flow that does not exist backwards for as long
@@ -74,6 +79,7 @@ class WordOptimizer(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         momentum_init: MomentumInit = "zero",
         maximize: bool = False,
+        noise: int | None = None,
     ) -> None:
         if not isinstance(dynamics, Dynamics):
             raise TypeError(not_a_dynamics(dynamics))
@@ -102,6 +108,7 @@ class WordOptimizer(torch.optim.Optimizer):
             "maximize": maximize,
             "word": self.word.text,
             "dynamics": self.dynamics.name,
+            **_seed(dynamics, noise),
         }
         super().__init__(params, defaults)
 
@@ -113,6 +120,7 @@ class WordOptimizer(torch.optim.Optimizer):
         self.opening, self.closing = substeps[:cut], substeps[cut:]
         self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
         self.backward = may_lack_a_past(substeps)
+        self.noise = ParameterNoise(dynamics, substeps) if dynamics.is_noisy else None
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -197,13 +205,29 @@ class WordOptimizer(torch.optim.Optimizer):
                         if reason := missing(substep, part.backward_limit(one.state) / time, h):
                             undo()
                             raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
-                    apply([(part, h * float(substep.fraction))], one.state, here)
+                    time = h * float(substep.fraction)
+                    draw = partial(self._draw, one, part, time, place)
+                    apply([(part, time)], one.state, here, draw=lambda _, draw=draw: draw())
             if place + 1 == len(self.closing):
                 for one in active:
                     one.share_friction()
         for one in active:
             self._scatter(one)
         return loss
+
+    def _draw(
+        self, one: "_Active", part: Part, time: Any, place: int
+    ) -> list[tuple[Any, list[Bundle]]]:
+        """The normal numbers for a letter; `place` counts from the closing piece on."""
+        assert self.noise is not None and isinstance(part, NoisyPart)
+        # a closing piece belongs to the step before, of which a new parameter has none
+        before = place < len(self.closing)
+        place += len(self.opening) if before else -len(self.closing)
+        steps = [max(0, self.state[param]["steps"] - before) for param in one.params]
+        order = {p: i for i, p in enumerate(chain(*(g["params"] for g in self.param_groups)))}
+        values = getattr(one.state, part.noisy).tensors
+        owners = [(order[p], value) for p, value in zip(one.params, values, strict=True)]
+        return [(time, self.noise.draw(one.group["noise"], place, part, steps, owners))]
 
     def _undo(self) -> Callable[[], None]:
         """How to put back parameters that were moved to where a gradient was asked for."""
@@ -262,6 +286,8 @@ class WordOptimizer(torch.optim.Optimizer):
             )
             shape = self.dynamics.shape_of(name, tuple(param.shape))
             state[name] = zeros if shape == zeros.shape else zeros.new_zeros(shape)
+        if self.noise is not None:
+            state["steps"] = 0
         if group["momentum_init"] == "gradient":
             state["p"] = grad.clone(memory_format=torch.preserve_format)
 
@@ -283,9 +309,11 @@ class WordOptimizer(torch.optim.Optimizer):
                 if name in self.state.get(param, {}):
                     value = getattr(one.state, name).tensors[0]
                     self.state[param][name] = value.to(param.device, copy=True)
-        if self.closing:
-            for param in one.params:
+        for param in one.params:
+            if self.closing:
                 self.state[param]["h"] = float(one.group["lr"])
+            if self.noise is not None:
+                self.state[param]["steps"] += 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """As torch's, but state keeps the precision it was saved with (float32 at least).
@@ -341,6 +369,19 @@ class _Active:
             copies = getattr(self.state, name).tensors
             leader = copies[self._leader]
             setattr(self.state, name, Bundle([leader.to(t.device) for t in copies]))
+
+
+def _seed(dynamics: Dynamics, noise: int | None) -> dict[str, int]:
+    """The setting of a group for a dynamics with noise; ValueError where a seed is missing."""
+    if not dynamics.is_noisy:
+        if noise is not None:
+            raise ValueError(f"{dynamics.name} has no noise; leave out noise={noise!r}")
+        return {}
+    if noise is None:
+        raise ValueError(f"{dynamics.name} has noise: give a seed, for example noise=0")
+    if not isinstance(noise, int):
+        raise TypeError(f"noise must be a seed, a whole number; got {noise!r}")
+    return {"noise": Noise(noise).seed}
 
 
 def optimizer(

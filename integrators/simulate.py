@@ -2,18 +2,21 @@
 
 import math
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
-from .backward import REMEDY, NoPastError, careful_step, largest_start, may_lack_a_past, reason_of
-from .field import Field
+from .backward import NoPastError, careful_step, largest_start, may_lack_a_past, reason_of
+from .field import Field, SampledField
+from .noise.draws import Source
+from .noise.noise import Noise
+from .resume import last_state, refuse_another_run
+from .run import Run
+from .schemes import SCHEMES, Method
 from .start import first_state, on_tensors
-from .step import apply
+from .steppers import SchemeStepper, WordStepper
 from .trajectory import Status, Trajectory, record
 from .words.word import Word
 
@@ -29,6 +32,8 @@ def simulate(
     step: float,
     steps: int,
     word: str | Word | None = None,
+    method: Method = "word",
+    noise: int | Noise | None = None,
     save_every: int = 1,
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
@@ -39,8 +44,15 @@ def simulate(
     dynamics    for example CD(gamma=0.5, c=2.0)
     landscape   for example Rosenbrock(2), or Landscape(f, shape=...) for your own function
     x0          starting points `[..., *shape]` (tensor, array, list), or a dict of variables by
-                name ({"x": ..., "p": ...}); the others start at zero. None: landscape's start
+                name ({"x": ..., "p": ...}); the others start at zero. None: landscape's start.
+                A `Trajectory`: the run goes on from its last state, with the numbers it would
+                have had without the break, bit for bit
     word        order of the letters; None: the dynamics' default word
+    method      "word"; or a scheme for the whole vector field, which needs the parts' rates and
+                amplitudes only: "euler-maruyama", "heun" (see `integrators.schemes`)
+    noise       for a dynamics with noise (in the sense of Itô) or a landscape with sampled
+                gradients: a seed or a `Noise`. Of two runs with one seed the same trajectories
+                have the same noise, whatever else is in the batch
     save_every  save the states of steps 0, n, 2n, ... and the last one
     dtype       torch.float64 unless x0 is a tensor of another floating type
     device      for example "cuda"; None: where x0 is
@@ -55,51 +67,50 @@ def simulate(
     there is, in the first step of every trajectory. It gives a step size that works. If only
     some ask for too much, or later in the run, they are lost like those that overflow.
     """
+    step, steps, save_every = _check(step, steps, save_every)
+    noise = _noise(noise, dynamics, landscape, x0)
+    earlier = x0 if isinstance(x0, Trajectory) else None
+    if earlier is not None:
+        x0 = last_state(earlier)
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
-    plan = Word(dynamics.word if word is None else word, dynamics)
-    step, steps, save_every = _check(step, steps, save_every)
-    pieces = [(part.part, float(part.fraction) * step) for part in plan.substeps]
-
-    def advance(state: State) -> None:
-        apply(pieces, state, landscape.df)
-
-    run = _Run(s, dynamics.variables, steps, save_every)
-    if may_lack_a_past(plan.substeps):
-        _refuse_to_start(plan, step, s, landscape)
-
-        def advance(state: State) -> None:
-            careful_step(plan.substeps, step, state, landscape.df)
-
-        def explain(state: State) -> str:
-            reason = reason_of(careful_step(plan.substeps, step, state.copy(), landscape.df)[1])
-            if not reason:
-                return ""
-            largest = largest_start(plan.substeps, step, state, landscape.df)
-            works = "" if largest is None else f" (from there h = {largest:g} works)"
-            return f"{reason}; {REMEDY}{works}"
-
-        run.explain = explain
-    status: Status = "finished"
-    with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
-        try:
-            while run.done < steps and not run.all_lost:
-                block = min(_BLOCK, steps - run.done)
-                run.advance(block, advance)
-                bar.update(block)
-        except KeyboardInterrupt:
-            status = "interrupted"
-    if run.any_lost and status == "finished":
-        status = "diverged"
     settings = {
-        "word": plan.text,
+        "word": None,
         "step": step,
         "steps": steps,
         "save_every": save_every,
         "dtype": str(s.x.dtype).removeprefix("torch."),
         "device": str(s.x.device),
-        "method": "word",
+        "method": method,
+        "noise": None if noise is None else noise.as_settings(),
     }
+    source = None if noise is None else Source(noise, dynamics, s, step)
+    plan = None
+    if method == "word":
+        plan = Word(dynamics.word if word is None else word, dynamics)
+        settings["word"] = plan.text
+        stepper = WordStepper(plan, step, landscape, source)
+    else:
+        _refuse_scheme(method, word)
+        stepper = SchemeStepper(dynamics, method, step, landscape, source)
+    begin, lost = 0, None
+    if earlier is not None:
+        begin = refuse_another_run(earlier, dynamics, landscape, settings)
+        lost = earlier.stopped_at
+    run = Run(s, dynamics.variables, begin, steps, save_every, lost)
+    if plan is not None and begin == 0 and may_lack_a_past(plan.substeps):
+        _refuse_to_start(plan, step, s, landscape)
+    status: Status = "finished"
+    with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
+        try:
+            while run.done < run.last and not run.all_lost:
+                block = min(_BLOCK, run.last - run.done)
+                run.advance(block, stepper)
+                bar.update(block)
+        except KeyboardInterrupt:
+            status = "interrupted"
+    if run.any_lost and status == "finished":
+        status = "diverged"
     return record(
         dynamics,
         landscape,
@@ -110,6 +121,36 @@ def simulate(
         message=run.message(status, step),
         stopped_at=run.stopped_at.cpu(),
     )
+
+
+def _refuse_scheme(method: str, word: str | Word | None) -> None:
+    if method not in SCHEMES:
+        raise ValueError(
+            f"unknown method {method!r}; choose one of {', '.join(('word', *SCHEMES))}"
+        )
+    if word is not None:
+        raise ValueError(
+            f"method={method!r} takes the whole vector field, not a word; leave out "
+            f"word={str(word)!r}, or method"
+        )
+
+
+def _noise(
+    noise: int | Noise | None, dynamics: Dynamics, landscape: Field, x0: Any
+) -> Noise | None:
+    """The noise of a run that has some, made from a seed where it is one."""
+    given = noise if noise is None or isinstance(noise, Noise) else Noise(noise)
+    if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
+        who = f"{dynamics.name} has noise"
+    elif isinstance(landscape, SampledField):
+        who = f"{landscape.name} samples its gradients"
+    else:
+        return None
+    if given is not None:
+        return given
+    if isinstance(x0, Trajectory) and x0.settings.get("noise"):
+        return Noise(**x0.settings["noise"])  # of the run that goes on
+    raise ValueError(f"{who}: give a seed, noise=0, or noise=Noise(seed=0, ...)")
 
 
 def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:
@@ -126,127 +167,6 @@ def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> Non
         f"the word {plan.text!r} cannot start at x0 with h = {step:g}: {reason_of(shares)}; "
         f"{helps}; or take a word without negative fractions"
     )
-
-
-class _Run:
-    """The states of a run so far, and which trajectories were lost to overflow at which step."""
-
-    def __init__(self, s: State, names: tuple[str, ...], steps: int, save_every: int) -> None:
-        self.s = s
-        self.names = names
-        self.steps = steps
-        self.save_every = save_every
-        self.done = 0
-        self.batch = s.x.shape[s.rank :]
-        self.stopped_at = torch.full(self.batch, -1, dtype=torch.int64, device=s.x.device)
-        self.indices: list[int] = []
-        self.saved: dict[str, list[Tensor]] = {name: [] for name in names}
-        self.any_lost = self.all_lost = False
-        self.last_words = ""
-        self.explain: Callable[[State], str] | None = None
-        self.reason = "overflow"
-        self.save()
-
-    def is_due(self, index: int) -> bool:
-        return index % self.save_every == 0 or index == self.steps
-
-    def save(self) -> None:
-        if self.all_lost:
-            return
-        self.indices.append(self.done)
-        for name in self.names:
-            value = getattr(self.s, name)
-            if self.any_lost:
-                value = torch.where(self.stopped_at >= 0, math.nan, value)
-            self.saved[name].append(value.clone())
-
-    def forget(self, count: int) -> None:
-        """Take back everything saved after the first `count` states."""
-        del self.indices[count:]
-        for values in self.saved.values():
-            del values[count:]
-
-    def stacked(self) -> dict[str, Tensor]:
-        return {name: torch.stack(values) for name, values in self.saved.items()}
-
-    def advance(self, steps: int, advance: Callable[[State], None]) -> None:
-        """Several steps; if anything overflowed, once more, one by one, to see what and when."""
-        if not self.any_lost:
-            before, done, count = self.s.copy(), self.done, len(self.indices)
-            for _ in range(steps):
-                advance(self.s)
-                self.done += 1
-                if self.is_due(self.done):
-                    self.save()
-            if bool(self._finite(self.s).all()):
-                return
-            self.s, self.done = before, done
-            self.forget(count)
-        for _ in range(steps):
-            previous = self.s.copy()
-            advance(self.s)
-            self._freeze(previous)
-            self.done += 1
-            if self.all_lost:
-                return
-            if self.is_due(self.done):
-                self.save()
-
-    def _freeze(self, previous: State) -> None:
-        finite = self._finite(self.s)
-        lost_now = ~finite & (self.stopped_at < 0)
-        if bool(lost_now.any()):
-            self.stopped_at[lost_now] = self.done + 1
-            self.any_lost = True
-            self.all_lost = bool((self.stopped_at >= 0).all())
-            if not self.last_words:
-                self.last_words = _describe(previous, lost_now, self.names)
-                self.reason = (self.explain and self.explain(previous)) or "overflow"
-        if self.any_lost:
-            frozen = self.stopped_at >= 0
-            for name in self.names:
-                old, new = getattr(previous, name), getattr(self.s, name)
-                setattr(self.s, name, torch.where(frozen, old, new))
-            self.s.g = None
-
-    def _finite(self, s: State) -> Tensor:
-        finite = torch.ones(self.batch, dtype=torch.bool, device=s.x.device)
-        for name in self.names:
-            value = torch.isfinite(getattr(s, name))
-            extra = value.ndim - len(self.batch)
-            finite &= value.flatten(0, extra - 1).all(0) if extra else value
-        return finite
-
-    def message(self, status: Status, step: float) -> str:
-        if status == "interrupted":
-            return f"interrupted after step {self.done}"
-        if not self.any_lost:
-            return ""
-        lost = self.stopped_at[self.stopped_at >= 0]
-        first = int(lost.min())
-        many = f"{len(lost)} of {self.stopped_at.numel()} trajectories; the first " * (
-            self.stopped_at.numel() > 1
-        )
-        where = f"{many}at step {first} (t = {first * step:g}), coming from {self.last_words}"
-        if self.reason != "overflow":
-            return f"no flow backwards: {where}: {self.reason}"
-        return (
-            f"overflow: {where}. Try a smaller step, or a word in which every kick is damped "
-            "before the drift that follows, such as BCDA"
-        )
-
-
-def _describe(s: State, lost: Tensor, names: tuple[str, ...]) -> str:
-    """The variables of the first lost trajectory just before it was lost."""
-    index = tuple(lost.nonzero()[0].tolist())
-    parts = []
-    for name in names:
-        value = getattr(s, name)
-        value = value[(..., *index)] if index else value
-        values = value.flatten()[:4].tolist()
-        dots = ", ..." if value.numel() > 4 else ""
-        parts.append(f"{name} = [{', '.join(f'{v:.3g}' for v in values)}{dots}]")
-    return ", ".join(parts)
 
 
 def _check(step: Any, steps: Any, save_every: Any) -> tuple[float, int, int]:

@@ -55,8 +55,12 @@ def solve(
     Returns a `Trajectory`. If the method finds no step small enough, the status is "underflow"
     ("diverged" if the state had grown a million times by then), what was computed is kept, and
     the message describes the state at which it happened. Raises ValueError or TypeError for
-    arguments that do not fit.
+    arguments that do not fit, and for a dynamics with noise.
     """
+    if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
+        raise ValueError(
+            f"{dynamics.name} has noise, and solve is for ODEs; use simulate(..., noise=0)"
+        )
     if method not in (*SCIPY, *TORCHDIFFEQ):
         raise ValueError(
             f"unknown method {method!r}; choose one of {', '.join((*SCIPY, *TORCHDIFFEQ))}"

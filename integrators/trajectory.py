@@ -74,6 +74,31 @@ class Trajectory:
             mechanical_energy=self.mechanical_energy[::every],
         )
 
+    def joined(self, later: "Trajectory") -> "Trajectory":
+        """This run and the one that `simulate` continued from its last state, as one.
+
+        Raises ValueError if `later` does not begin where this run ends.
+        """
+        meets = len(later) and later.states.keys() == self.states.keys()
+        meets = meets and torch.equal(later.times[:1], self.times[-1:])
+        if not meets or any(
+            not torch.equal(later[name][0].nan_to_num(), value[-1].nan_to_num())
+            for name, value in self.states.items()
+        ):
+            raise ValueError(
+                f"{later!r} does not go on from the last state of {self!r}; make it with "
+                "simulate(dynamics, landscape, run, step=..., steps=...)"
+            )
+        steps = self.settings["steps"] + later.settings["steps"]
+        return replace(
+            later,
+            times=torch.cat([self.times, later.times[1:]]),
+            states={name: torch.cat([v, later[name][1:]]) for name, v in self.states.items()},
+            energy=torch.cat([self.energy, later.energy[1:]]),
+            mechanical_energy=torch.cat([self.mechanical_energy, later.mechanical_energy[1:]]),
+            settings={**later.settings, "steps": steps},
+        )
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything to an `.npz` file, atomically; returns its path."""
         path = Path(path)
@@ -130,16 +155,19 @@ def record(
         states={name: outside(value, axes[name], 1).cpu() for name, value in states.items()},
         energy=dynamics.energy(s, potential).cpu(),
         mechanical_energy=dynamics.mechanical_energy(s, potential).cpu(),
-        settings={
-            "dynamics": dynamics.name,
-            "parts": [repr(part) for part in dynamics.parts.values()],
-            "hyperparameters": {k: plain(v) for k, v in dynamics.hyperparameters.items()},
-            "landscape": landscape.name,
-            "minimum": minimum,
-            **settings,
-        },
+        settings={**described(dynamics, landscape), "minimum": minimum, **settings},
         **outcome,
     )
+
+
+def described(dynamics: Dynamics, landscape: Field) -> dict[str, Any]:
+    """What was run, as plain values."""
+    return {
+        "dynamics": dynamics.name,
+        "parts": [repr(part) for part in dynamics.parts.values()],
+        "hyperparameters": {k: plain(v) for k, v in dynamics.hyperparameters.items()},
+        "landscape": landscape.name,
+    }
 
 
 def in_pieces(function: Callable[[Tensor], Tensor], x: Tensor, rank: int, dim: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ...integrators import Word, simulate
 from ...integrators.backward import NoPastError
 from ...landscapes import Landscape
+from ..noiseless import refuse_noise
 from .linear import with_dynamics
 
 LADDER = (0.5, 1.0, 1.4, 1.5, 1.9, 2.1, 3.0, 5.0, 10.0, 30.0)
@@ -80,6 +81,11 @@ def boundedness(
     increase from above 0.
     """
     dynamics = with_dynamics(word)
+    refuse_noise(
+        dynamics,
+        "no run of it stays below a bound for ever",
+        "stability_limit(word) tells where its moments stay finite on a quadratic",
+    )
     for name, values in (("ladder", ladder), ("starts", starts)):
         pairs = zip((0.0, *values), values, strict=False)
         if not (len(values) and all(a < b for a, b in pairs)):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...dynamics import Dynamics, State
 from ...integrators import Word
+from ...integrators.noise.draws import quiet
 from ...integrators.step import apply
 
 LATE = 1e9  # the default of a time variable: all that fades with t has faded
@@ -72,7 +73,7 @@ def linear_step(
     Raises ValueError for a word without its dynamics, and for unknown hyperparameters.
     """
     dynamics = with_dynamics(word)
-    h, curvature, bound = _broadcast(dynamics, h, curvature, values)
+    h, curvature, bound = broadcast(dynamics, h, curvature, values)
     mode = _Mode(dynamics, curvature.flatten(), time)
     matrix = torch.eye(mode.size, dtype=torch.float64).expand(h.numel(), -1, -1)
     determinant = torch.ones(h.numel(), dtype=torch.float64)
@@ -85,7 +86,7 @@ def linear_step(
             piece = substep.part.bind(bound), float(key[1]) * h.flatten()
 
             def flow(s: State, piece: Any = piece) -> Mapping[str, Any]:
-                apply([piece], s, mode.gradient)
+                apply([piece], s, mode.gradient, draw=quiet([piece]))
                 return s.__dict__
 
             maps[key] = mode.jacobian(flow)
@@ -105,7 +106,7 @@ def ode_rate(
     Read off the dynamics' own vector field, linearised as in `linear_step`; for LDHD, CD, KFAD
     and IKFAD it is γ − Re √(γ² − 4k).
     """
-    _, curvature, bound = _broadcast(dynamics, 1.0, curvature, values)
+    _, curvature, bound = broadcast(dynamics, 1.0, curvature, values)
     mode = _Mode(dynamics, curvature.flatten(), time)
     made = dynamics.bind(bound)
     field = mode.jacobian(lambda s: made.rate(s.copy(g=mode.gradient(s.x))))
@@ -171,7 +172,7 @@ class _Mode:
         return self.curvature * x
 
 
-def _broadcast(
+def broadcast(
     dynamics: Dynamics, h: Any, curvature: Any, values: Mapping[str, Any] | None
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Everything of one shape; the hyperparameters flat, with ε = 0 as ζ is held at 1."""

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from ...dynamics import Dynamics
 from ...integrators import Trajectory, Word, solve
+from ..noiseless import refuse_noise
 from ..order import convergence_order, coupled_quartic, generic_start
 from ..stability.large_steps import boundedness
 from ..stability.maps import stability_limit
@@ -58,6 +59,11 @@ def search(
 
     Raises ValueError for letters that do not make a word, and for gradients < 1.
     """
+    refuse_noise(
+        dynamics,
+        "the reports are of ODEs",
+        "compare words of it by Word.order() and moment_map(word, h).stationary",
+    )
     found = inequivalent_words(dynamics, gradients, letters)
     pairs = [(word, reversed_cut(word)) for word in found]
     methods = [(one, two) for a, b in pairs for one, two in ((a, b), (b, a)) if one is not None]

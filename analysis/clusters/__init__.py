@@ -1,0 +1,1 @@
+"""Atomic clusters: quenches, annealing, basin hopping, pictures."""

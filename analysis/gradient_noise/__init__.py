@@ -1,0 +1,1 @@
+"""Gradient noise of networks, and the stochastic equations that model it."""

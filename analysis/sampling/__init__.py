@@ -1,0 +1,1 @@
+"""Noise measured: exact moments, weak and strong orders, averages with their errors."""

@@ -1,0 +1,1 @@
+"""Counter-based noise: Philox, and what a word draws from it."""

@@ -1,0 +1,87 @@
+"""A run that goes on from a saved one is the run that never stopped, bit for bit."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dashpot.dynamics import CD, KFAD, Dynamics, Langevin
+from dashpot.integrators import Noise, Trajectory, simulate, solve
+from dashpot.landscapes import DoubleWell, Quadratic, Rosenbrock
+
+X0 = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(3, 2)
+
+
+class Sampled(Rosenbrock):
+    uniforms = 2
+
+    def df_sampled(self, x: Tensor, u: Tensor) -> Tensor:
+        return self.df(x) + (u - 0.5)
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "options"),
+    [
+        (Langevin(0.7, 0.3), {"noise": 4}),
+        (Langevin(0.7, 0.3), {"noise": Noise(4, first=5), "word": "UBU"}),
+        (Langevin(0.7, 0.3), {"noise": Noise(4, finest=0.0025), "word": "OBABO"}),
+        (Langevin(0.7, 0.3), {"noise": 4, "method": "heun"}),
+        (Langevin(0.7, 0.3), {"noise": 4, "dtype": torch.float32}),
+        (KFAD(0.1, 0.4, 0.9), {"word": "BACDCAB"}),
+        (CD(0.1, 0.4), {"word": "BACDCAB", "noise": 3, "sampled": True}),
+        (CD(0.1, 0.4), {"noise": 3, "sampled": True, "method": "heun"}),
+    ],
+)
+def test_bit_for_bit(dynamics: Dynamics, options: dict[str, Any], tmp_path: Path) -> None:
+    options = dict(options)
+    landscape = Sampled(2) if options.pop("sampled", False) else Rosenbrock(2)
+    whole = simulate(dynamics, landscape, X0, step=0.01, steps=200, save_every=3, **options)
+    first = simulate(dynamics, landscape, X0, step=0.01, steps=77, save_every=7, **options)
+    saved = Trajectory.load(first.save(tmp_path / "run"))
+    if "sampled" not in options and dynamics.name != "KFAD":
+        options.pop("noise")  # a saved run knows its noise
+    options.pop("dtype", None)
+    later = simulate(dynamics, landscape, saved, step=0.01, steps=123, save_every=9, **options)
+    for name in dynamics.variables:
+        assert torch.equal(later[name][-1], whole[name][-1])
+    assert later.times[0] == first.times[-1]
+    assert later.times[-1] == whole.times[-1]
+    joined = saved.joined(later)
+    assert joined.settings["steps"] == 200
+    assert len(joined) == len(first) + len(later) - 1
+    assert torch.equal(joined.energy[-1], whole.energy[-1])
+    with pytest.raises(ValueError, match="does not go on from the last state"):
+        later.joined(saved)
+
+
+def test_a_lost_trajectory_stays_lost_while_others_go_on() -> None:
+    x0 = torch.tensor([[0.5], [60.0]])
+    well, cd = DoubleWell(1), CD(0.1, 0.0)
+    whole = simulate(cd, well, x0, step=0.1, steps=80)
+    first = simulate(cd, well, x0, step=0.1, steps=30)
+    later = simulate(cd, well, first, step=0.1, steps=50)
+    assert first.status == later.status == "diverged"
+    assert torch.equal(later["x"][-1].isnan(), whole["x"][-1].isnan())
+    assert torch.equal(later["x"][-1, 0], whole["x"][-1, 0])
+    assert torch.equal(later.stopped_at, whole.stopped_at)
+    assert torch.equal(first.joined(later)["x"].nan_to_num(), whole["x"].nan_to_num())
+
+
+def test_what_goes_on_must_be_what_was_begun() -> None:
+    langevin, well = Langevin(0.7, 0.3), DoubleWell(1)
+    run = simulate(langevin, well, step=0.1, steps=5, noise=1)
+    with pytest.raises(ValueError, match=r"with step = 0.2: it had 0.1"):
+        simulate(langevin, well, run, step=0.2, steps=5)
+    with pytest.raises(ValueError, match=r"with word = UBU: it had BAOAB"):
+        simulate(langevin, well, run, step=0.1, steps=5, word="UBU")
+    with pytest.raises(ValueError, match=r"with noise = .*'seed': 2.*it had .*'seed': 1"):
+        simulate(langevin, well, run, step=0.1, steps=5, noise=2)
+    with pytest.raises(ValueError, match=r"with parts = .*temperature=0.4"):
+        simulate(Langevin(0.7, 0.4), well, run, step=0.1, steps=5)
+    with pytest.raises(ValueError, match=r"with landscape ="):
+        simulate(langevin, Quadratic([1.0]), run, step=0.1, steps=5)
+    cd = CD(0.1, 0.0)
+    with pytest.raises(ValueError, match="was not made by simulate"):
+        simulate(cd, well, solve(cd, well, until=1.0), step=0.1, steps=5)
