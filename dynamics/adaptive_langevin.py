@@ -33,7 +33,7 @@ class AdaptiveLangevin(Dynamics):
     sigma: σ >= 0, in units of momentum/√time. ValueError for α, σ > 0 at T = 0.
     """
 
-    word = "BACVONOVCAB"
+    word = "BANCOVOCNAB"
     citation = (
         "Jones, Leimkuhler, Adaptive stochastic methods for sampling driven molecular systems, "
         "2011; Ding et al., Bayesian sampling using stochastic gradient thermostats, 2014; "

@@ -11,7 +11,8 @@ from torch import Tensor
 from .noisy import NoisyPart
 from .state import State
 
-_NODES = 12  # of Gauss and Hermite, per normal number: exact for polynomials of degree 23
+# of Gauss and Hermite per normal number, by how many there are: for polynomials of degree 63, 23
+_NODES = {1: 32, 2: 12}
 _SHORT = 1e-5  # time over which moments begin to grow, extrapolated to 0 with a third order error
 _EXTRAPOLATION = ((1.0, 1 / 3), (0.5, -2.0), (0.25, 8 / 3))  # part of _SHORT, weight: h, h² cancel
 _LONG = (0.03, 0.05)
@@ -71,7 +72,8 @@ class _Moments(NamedTuple):
 def _moments(part: NoisyPart, start: State, times: Sequence[float]) -> _Moments:
     """After flows for these times, each with normal numbers of its own."""
     normals = part.path_normals * len(times)
-    nodes, weights = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(_NODES))
+    count = _NODES[part.path_normals]
+    nodes, weights = (torch.from_numpy(v) for v in np.polynomial.hermite_e.hermegauss(count))
     points = torch.cartesian_prod(*[nodes] * normals).reshape(-1, normals)
     weight = torch.cartesian_prod(*[weights] * normals).reshape(-1, normals).prod(1)
     weight = (weight / weight.sum())[:, None]

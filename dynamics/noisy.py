@@ -36,7 +36,8 @@ class NoisyPart(Part, abstract=True):
     Class facts besides those of a `Part`
         noisy         the variable with noise
         normals       standard normal numbers per coordinate that the flow takes, 1 or 2
-        path_normals  those that determine W's own increment (see `increment`); at least `normals`
+        path_normals  those that determine W's own increment (see `increment`): `normals` of them,
+                      or 2
         driver        letter of the Brownian motion: parts that share it share their W
     """
 
@@ -54,9 +55,9 @@ class NoisyPart(Part, abstract=True):
                 f"{cls.__name__}.kind must be 'exact' or 'consistent': a flow with noise is "
                 "not undone by the flow backwards; got 'symmetric'"
             )
-        if not (isinstance(cls.path_normals, int) and 1 <= cls.normals <= cls.path_normals):
+        if cls.path_normals not in (1, 2) or not 1 <= cls.normals <= cls.path_normals:
             raise TypeError(
-                f"{cls.__name__} needs 1 <= normals <= path_normals, whole numbers; got "
+                f"{cls.__name__} needs 1 <= normals <= path_normals <= 2, whole numbers; got "
                 f"normals={cls.normals!r}, path_normals={cls.path_normals!r}"
             )
         if getattr(cls, "noisy", None) not in cls.writes:

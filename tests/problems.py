@@ -16,28 +16,46 @@ from dashpot.dynamics import (
     LDHD,
     NAG,
     AdamODE,
+    AdaptiveLangevin,
     BiasCorrectedDrift,
     Clock,
     CubicDamping,
+    CubicLangevin,
     CubicLinearDamping,
+    CubicNoise,
     Descent,
+    Diffusion,
     Drift,
+    DriftOrnsteinUhlenbeck,
     Dynamics,
+    FrictionNoise,
     GradientFlow,
+    GradientNoise,
     HighResolutionHB,
     HighResolutionNAGC,
     HighResolutionNAGSC,
     Kick,
     KineticFriction,
+    Langevin,
     LinearDamping,
     MassiveDrift,
     ModifiedMomentum,
+    MomentumDiffusion,
+    MultiplicativeGradientNoise,
+    MultiplicativeMomentumNoise,
+    MultiplicativeNoise,
     Nesterov,
+    NoisyPart,
+    OrnsteinUhlenbeck,
+    OverdampedLangevin,
+    OverdampedNoise,
     Part,
     PreconditionedDrift,
     RankOneFriction,
     RisingKick,
     SecondMoment,
+    SGDFlow,
+    Thermostat,
     UniformMomentum,
     VanishingDamping,
     WeightDecay,
@@ -47,7 +65,38 @@ from dashpot.landscapes import Landscape, Quadratic
 
 ULP = 2.0**-52
 
+
+def noise_of_position(x: Any) -> Any:
+    """A standard deviation that depends on x and vanishes nowhere."""
+    return 0.4 + 0.1 * x * x
+
+
+NOISY_PARTS: list[NoisyPart] = [
+    OrnsteinUhlenbeck(0.3, 0.7),
+    OrnsteinUhlenbeck(0.0, 0.7),
+    OrnsteinUhlenbeck(0.3, 0.0),
+    DriftOrnsteinUhlenbeck(0.3, 0.7),
+    DriftOrnsteinUhlenbeck(0.0, 0.7),
+    Diffusion(0.4),
+    MomentumDiffusion(0.4),
+    OverdampedNoise(0.6),
+    MultiplicativeNoise(noise_of_position),
+    MultiplicativeMomentumNoise(noise_of_position),
+    CubicNoise(0.7, 0.5),
+    CubicNoise(0.7, 0.0),
+    FrictionNoise(0.4, 0.8, 0.5, 0.3),
+    FrictionNoise(0.0, 0.8, 0.5, 0.3),
+    FrictionNoise(0.4, 0.8, 0.0),
+    FrictionNoise(0.4, 0.8, 0.5, scalar=True),
+    GradientNoise(0.1, 0.3),
+    MultiplicativeGradientNoise(noise_of_position, 0.1),
+]
+
 PARTS: list[Part] = [
+    *NOISY_PARTS,
+    Thermostat(0.8, 0.5),
+    Thermostat(0.8, 0.0),
+    Thermostat(0.8, 0.5, scalar=True),
     Drift(),
     PreconditionedDrift(1e-3),
     PreconditionedDrift(0.0),
@@ -101,6 +150,19 @@ MOMENTUM_FLOWS: list[Dynamics] = [
     AdamODE(gamma=0.3, alpha=0.6, eps=0.1),
 ]
 """Momentum methods as flows; those with a part F, an Euler step, have words of order 1."""
+
+
+NOISY_DYNAMICS: list[Dynamics] = [
+    Langevin(gamma=0.7, temperature=0.5),
+    OverdampedLangevin(temperature=0.5),
+    CubicLangevin(gamma=0.4, c=0.8, temperature=0.5),
+    CubicLangevin(gamma=0.4, c=0.8, temperature=0.5, balanced=False),
+    AdaptiveLangevin(gamma=0.3, temperature=0.5, mu=0.9, alpha=0.7, sigma=0.6),
+    AdaptiveLangevin(gamma=0.3, temperature=0.5, mu=0.9, alpha=0.7, sigma=0.6, scalar=False),
+    SGDFlow(lr=0.1, scale=0.3),
+    SGDFlow(lr=0.1, scale=noise_of_position),
+]
+"""Every dynamics with noise."""
 
 
 class CoupledQuartic(Landscape):

@@ -35,8 +35,12 @@ class Source:
     def __init__(self, noise: Noise, dynamics: Dynamics, s: State, step: float) -> None:
         self.noise, self.step = noise, step
         self.dynamics = dynamics
-        self._shape, self._batch = tuple(s.x.shape[: s.rank]), tuple(s.x.shape[s.rank :])
-        self._dtypes = {name: getattr(s, name).dtype for name in dynamics.variables}
+        self._batch = tuple(s.x.shape[s.rank :])
+        shape = tuple(s.x.shape[: s.rank])
+        self._kinds = {
+            name: (dynamics.shape_of(name, shape), getattr(s, name).dtype)
+            for name in dynamics.variables
+        }
         self._device = s.x.device
         self.per_step: int | None = None
         if noise.finest is not None:
@@ -55,11 +59,10 @@ class Source:
 
     def normals(self, part: NoisyPart, tick: int, count: int) -> Tensor:
         """[count, *shape of the noisy variable, *batch], standard normal."""
-        shape = self.dynamics.shape_of(part.noisy, self._shape)
+        shape, dtype = self._kinds[part.noisy]
         channel = ord(part.driver) - ord("A")
         z = self.noise.normals(tick, channel, count, math.prod(shape), math.prod(self._batch))
-        z = z.reshape(count, *shape, *self._batch)
-        return z.to(device=self._device, dtype=self._dtypes[part.noisy])
+        return z.reshape(count, *shape, *self._batch).to(self._device, dtype)
 
     def uniforms(self, tick: int, count: int) -> Tensor:
         """[count, *batch] in [0, 1)."""

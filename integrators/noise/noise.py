@@ -1,34 +1,74 @@
-"""Placeholder until the compiled generator arrives (same numbers are not promised)."""
+"""The noise of a run: every number by its own counter, so that nothing else matters."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
+
+from . import philox
 
 
 @dataclass(frozen=True)
 class Noise:
+    """Random numbers that depend on the seed, trajectory, coordinate and time alone.
+
+        simulate(Langevin(gamma=1.0, temperature=0.5), landscape, x0, step=0.1, steps=1000, noise=0)
+        simulate(..., step=0.1, noise=Noise(seed=0, finest=0.1 / 8))
+
+    A trajectory has the same numbers, bit for bit, whatever else is in the batch, however the batch
+    is cut, whatever is saved, and wherever a run is interrupted and goes on. With one compiler or
+    another, or without (then numpy's Philox is used), uniform numbers are the same bits and
+    normal ones agree to 4 units in the last place.
+
+    seed    a whole number from 0 to 2⁶⁴ − 1
+    finest  the time of the finest increments. Runs whose steps, and the times of whose noisy
+            letters, are whole multiples of it follow one Brownian motion: an exact flow is run in
+            its finest pieces, which adds up the integrals of the noise exactly; a scheme gets the
+            sum of the increments of W. None: every step's increments are numbered by themselves
+    first   index of the first trajectory: trajectories 500 to 999 alone have the numbers they
+            have in a batch of 1000, with first=500
+
+    Philox4x64-10 with key (seed, 0) and counter (trajectory // 4, coordinate, tick, channel and
+    place), Box–Muller. Source: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as
+    1, 2, 3, SC 2011.
+
+    Raises TypeError or ValueError for what is no seed, no time, or no index.
+    """
+
     seed: int
     finest: float | None = None
     first: int = 0
 
-    def _draw(self, tick: int, channel: int, count: int, coordinates: int, n: int, kind: str) -> Tensor:
-        out = np.empty((count, coordinates, n))
-        for k in range(count):
-            for c in range(coordinates):
-                bits = np.random.Philox(counter=[0, c, tick, channel * 256 + k], key=[self.seed, 0])
-                g = np.random.Generator(bits)
-                draw: Any = g.standard_normal if kind == "normal" else g.random
-                out[k, c] = draw(self.first + n)[self.first :]
-        return torch.from_numpy(out)
+    def __post_init__(self) -> None:
+        for name, value, limit in (("seed", self.seed, 64), ("first", self.first, 62)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"{name} must be a whole number; got {value!r}")
+            if not 0 <= value < 2**limit:
+                raise ValueError(f"{name} must be from 0 to 2^{limit} − 1; got {value}")
+        if self.finest is None:
+            return
+        if not isinstance(self.finest, float | int) or isinstance(self.finest, bool):
+            raise TypeError(f"finest must be a time, or None; got {self.finest!r}")
+        if not (math.isfinite(self.finest) and self.finest > 0):
+            raise ValueError(f"finest must be a finite time > 0; got {self.finest}")
 
-    def normals(self, tick: int, channel: int, count: int, coordinates: int, trajectories: int) -> Tensor:
-        return self._draw(tick, channel, count, coordinates, trajectories, "normal")
+    def normals(
+        self, tick: int, channel: int, count: int, coordinates: int, trajectories: int
+    ) -> Tensor:
+        """[count, coordinates, trajectories] standard normal numbers, float64, on the CPU."""
+        return philox.normals(
+            self.seed, self.first, tick, channel, count, coordinates, trajectories
+        )
 
-    def uniforms(self, tick: int, channel: int, count: int, coordinates: int, trajectories: int) -> Tensor:
-        return self._draw(tick, channel, count, coordinates, trajectories, "uniform")
+    def uniforms(
+        self, tick: int, channel: int, count: int, coordinates: int, trajectories: int
+    ) -> Tensor:
+        """[count, coordinates, trajectories] numbers in [0, 1), float64, on the CPU."""
+        return philox.uniforms(
+            self.seed, self.first, tick, channel, count, coordinates, trajectories
+        )
 
     def as_settings(self) -> dict[str, Any]:
+        """What makes it, as plain values for a saved run: `Noise(**settings)`."""
         return {"seed": self.seed, "finest": self.finest, "first": self.first}

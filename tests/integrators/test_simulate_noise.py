@@ -19,8 +19,10 @@ from dashpot.dynamics import (
     OrnsteinUhlenbeck,
 )
 from dashpot.integrators import Noise, simulate, solve
+from dashpot.integrators.schemes import Method
 from dashpot.landscapes import DoubleWell, Landscape, Quadratic, Rosenbrock
 
+SCHEMES: tuple[Method, Method] = ("euler-maruyama", "heun")
 LANGEVIN = Langevin(gamma=0.8, temperature=0.5)
 
 
@@ -121,7 +123,7 @@ def test_the_schemes_follow_the_same_brownian_motion() -> None:
     """Without a force, dp = −γp dt + σ dW by Euler–Maruyama tends to the exact flow at order 1:
     with the same W, not only the same law."""
 
-    def end(method: str, step: float) -> Tensor:
+    def end(method: Method, step: float) -> Tensor:
         noise = Noise(seed=4, finest=2.0**-11)
         return simulate(
             LANGEVIN, Flat(1), torch.zeros(200, 1), step=step, steps=round(1 / step), noise=noise,
@@ -129,10 +131,10 @@ def test_the_schemes_follow_the_same_brownian_motion() -> None:
         )["p"][-1]  # fmt: skip
 
     exact = end("word", 2.0**-6)
-    for method, order in (("euler-maruyama", 1), ("heun", 1)):
+    for method in SCHEMES:
         errors = [(end(method, h) - exact).square().mean().sqrt() for h in (2.0**-4, 2.0**-6)]
         slope = math.log(errors[0] / errors[1], 4)
-        assert slope > order - 0.15, (method, slope)
+        assert slope > 0.85, (method, slope)
         # the spread of p itself is √T ≈ 0.6: independent paths would differ by that
         assert errors[1] < 0.02
 
@@ -171,15 +173,16 @@ def test_a_scheme_takes_no_word_and_must_be_known() -> None:
 
 
 @pytest.mark.parametrize(("method", "order"), [("euler-maruyama", 1), ("heun", 2)])
-def test_without_noise_the_schemes_are_euler_and_heun(method: str, order: int) -> None:
+def test_without_noise_the_schemes_are_euler_and_heun(method: Method, order: int) -> None:
     dynamics = CD(gamma=0.5, c=1.0)
     start = {"x": [1.0, 0.5], "p": [0.2, -0.4]}
     exact = solve(dynamics, DoubleWell(2), start, until=1.0)["x"][-1]
-    errors = [
-        (simulate(dynamics, DoubleWell(2), start, step=h, steps=round(1 / h), method=method)["x"][-1]
-         - exact).abs().max().item()
-        for h in (0.02, 0.005)
-    ]  # fmt: skip
+
+    def error(h: float) -> float:
+        run = simulate(dynamics, DoubleWell(2), start, step=h, steps=round(1 / h), method=method)
+        return (run["x"][-1] - exact).abs().max().item()
+
+    errors = error(0.02), error(0.005)
     assert math.log(errors[0] / errors[1], 4) == pytest.approx(order, abs=0.1)
 
 
@@ -203,7 +206,7 @@ def test_a_new_sample_wherever_x_has_moved() -> None:
     both = Dynamics(Drift(), Kick(), Descent(0.3))
     simulate(both, field, step=0.1, steps=10, word="BAFA", noise=0)
     assert len(field.seen) == len(set(field.seen)) == 20
-    for method, looks in (("euler-maruyama", 1), ("heun", 2)):
+    for method, looks in zip(SCHEMES, (1, 2), strict=True):
         field = Sampled([1.0])
         simulate(both, field, step=0.1, steps=10, method=method, noise=0)
         assert len(field.seen) == len(set(field.seen)) == 10 * looks
