@@ -30,7 +30,7 @@ from .ornstein_uhlenbeck import DriftOrnsteinUhlenbeck, OrnsteinUhlenbeck
 from .part import NonNegative, Part, Positive
 from .rank_one import RankOneFriction
 from .state import State
-from .stochastic_gradient import GradientNoise, MultiplicativeGradientNoise, SGDFlow
+from .stochastic_gradient import DescentNoise, MultiplicativeDescentNoise, SGDFlow
 from .thermostat import CubicNoise, FrictionNoise
 from .vanishing import RisingKick, VanishingDamping
 
@@ -52,6 +52,7 @@ __all__ = [
     "CubicLinearDamping",
     "CubicNoise",
     "Descent",
+    "DescentNoise",
     "Diffusion",
     "Drift",
     "DriftOrnsteinUhlenbeck",
@@ -59,7 +60,6 @@ __all__ = [
     "FixedMomentum",
     "FrictionNoise",
     "GradientFlow",
-    "GradientNoise",
     "HighResolutionHB",
     "HighResolutionNAGC",
     "HighResolutionNAGSC",
@@ -71,7 +71,7 @@ __all__ = [
     "ModifiedMomentum",
     "MomentumDiffusion",
     "MomentumFlow",
-    "MultiplicativeGradientNoise",
+    "MultiplicativeDescentNoise",
     "MultiplicativeMomentumNoise",
     "MultiplicativeNoise",
     "Nesterov",

@@ -12,7 +12,7 @@ from .state import State
 
 
 @dataclass(frozen=True)
-class GradientNoise(PureNoise):
+class DescentNoise(PureNoise):
     """dx = √lr s dW with s = `scale`, the standard deviation of a gradient's coordinates; exact."""
 
     writes = ("x",)
@@ -25,7 +25,7 @@ class GradientNoise(PureNoise):
 
 
 @dataclass(frozen=True, repr=False)
-class MultiplicativeGradientNoise(MultiplicativeNoise):
+class MultiplicativeDescentNoise(MultiplicativeNoise):
     """dx = √lr s(x) dW (Itô) with s = `scale`, a function of x; a step of Euler–Maruyama."""
 
     lr: NonNegative
@@ -40,8 +40,9 @@ class SGDFlow(Dynamics):
     x(k·lr) has the law of the k-th iterate of x ← x − lr (∇f(x) + s(x) z) up to O(lr) in
     expectations of smooth functions. On `landscapes.GradientPenalty(f, lr/2)`, that is
     f + (lr/4)|∇f|², it is the second equation, up to O(lr²). (Not so for the variance where s is
-    constant: it is itself O(lr), and both are wrong by O(lr²).) `FN` with step lr is SGD itself
-    with Gaussian noise; smaller steps approach the diffusion.
+    constant: it is itself O(lr), and both are wrong by O(lr²).) SGD itself with Gaussian noise is
+    a step of lr by `FN` if s is constant, else by method="euler-maruyama" (in `FN` the noise sees
+    the x that F has moved); smaller steps approach the diffusion.
 
     lr: the learning rate of SGD, lr >= 0, in units of time; scale: the standard deviation of each
     coordinate of a stochastic gradient: a number >= 0, an array [d, 1] with one per coordinate,
@@ -56,6 +57,6 @@ class SGDFlow(Dynamics):
 
     def __init__(self, lr: Scalar, scale: Scalar | Scale) -> None:
         noise = (
-            MultiplicativeGradientNoise(scale, lr) if callable(scale) else GradientNoise(lr, scale)
+            MultiplicativeDescentNoise(scale, lr) if callable(scale) else DescentNoise(lr, scale)
         )
         super().__init__(Descent(1.0), noise)

@@ -14,6 +14,8 @@ from .landscape import BatchingError, Landscape
 
 Parameters: TypeAlias = nn.Module | Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]
 
+_AT_ONCE = 4_000_000  # numbers in the gradients that are computed together
+
 
 class Network(Landscape):
     """f(θ) = loss(module_θ(inputs), targets), θ the flattened parameters, [dimension].
@@ -65,6 +67,7 @@ class Network(Landscape):
         self._inputs, self._targets = Constant(inputs), Constant(targets)
         self._buffers = {key: Constant(value) for key, value in self._module.named_buffers()}
         self._batches = True
+        self._is_mean = False  # not known before `require_mean`
         start = self.flatten(self._module)
         super().__init__(
             self._evaluate,
@@ -128,13 +131,88 @@ class Network(Landscape):
             for key, value in self.unflatten(vector).items():
                 own[key].copy_(value)
 
+    # The examples one by one, for stochastic gradients.
+
+    @property
+    def examples(self) -> int:
+        """How many examples the data has: the length of its first axis."""
+        inputs, targets = self._inputs.value, self._targets.value
+        if not (inputs.ndim and targets.ndim and len(inputs) == len(targets) > 0):
+            raise ValueError(
+                f"{self!r}: inputs {tuple(inputs.shape)} and targets {tuple(targets.shape)} must "
+                "have one row per example, as many as each other"
+            )
+        return len(inputs)
+
+    def loss_of(self, vector: Tensor, indices: Tensor) -> Tensor:
+        """The loss of the examples `indices` [k] alone, at one vector [dimension]: 0-dim."""
+        inputs, targets = self._inputs.like(vector), self._targets.like(vector)
+        return self._loss(self._output(vector, inputs[indices]), targets[indices])
+
+    def example_losses(self, vector: Tensor) -> Tensor:
+        """The loss of every example, [examples], at one vector [dimension]."""
+        output = self._output(vector, self._inputs.like(vector))
+        return self.each(
+            lambda row, target: self._loss(row[None], target[None]),
+            output,
+            self._targets.like(vector),
+        )
+
+    def per_example_gradients(self, x: Tensor, indices: Tensor) -> Tensor:
+        """The gradients of the losses of the examples `indices` [k] at one x: [k, dimension]."""
+        if x.shape != (self.dimension,):
+            raise ValueError(f"x must be one point ({self.dimension},); got {tuple(x.shape)}")
+        slope = torch.func.grad(self.loss_of)
+        return self.each(lambda index: slope(x, index[None]), indices)
+
+    def each(self, function: Callable[..., Tensor], *values: Tensor) -> Tensor:
+        """function(*rows) for the rows of the values, stacked; by vmap where the module allows it.
+
+        Some rows at a time, so that their gradients take a bounded memory.
+        """
+        if self._batches:
+            at_once = max(1, _AT_ONCE // self.dimension)
+            try:
+                return torch.func.vmap(function, chunk_size=at_once)(*values)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:
+                function(*(rows[0] for rows in values))  # an error of its own says more
+                self._batches = False
+        return torch.stack([function(*rows) for rows in zip(*values, strict=True)])
+
+    def require_mean(self) -> None:
+        """ValueError unless the loss is the mean of the losses of its examples (at the start).
+
+        Gradients of minibatches estimate the gradient of such a loss only. Examples must not see
+        each other in the module, and the loss must weigh them alike.
+        """
+        if self._is_mean:
+            return
+        start, every = self.start, torch.arange(self.examples)
+        alone = self.each(lambda index: self.loss_of(start, index[None]), every)
+        whole = self.f(start)
+        rounding = 1e-9 * float(alone.abs().max())
+        if not torch.allclose(alone.mean(), whole, rtol=0, atol=rounding):
+            raise ValueError(
+                f"{self!r}: the loss must be the mean of the losses of its examples "
+                f'(reduction="mean", without weights); it is {whole.item():.6g} and their mean '
+                f"{alone.mean().item():.6g}"
+            )
+        if not torch.allclose(alone, self.example_losses(start), rtol=0, atol=rounding):
+            raise ValueError(f"{self!r}: the output for an example depends on the other examples")
+        self._is_mean = True
+
     def _evaluate(self, vector: Tensor) -> Tensor:
+        output = self._output(vector, self._inputs.like(vector))
+        return self._loss(output, self._targets.like(vector))
+
+    def _output(self, vector: Tensor, inputs: Tensor) -> Tensor:
         # Buffers are handed over as copies: a module that writes to them leaves f as it is.
         buffers = {key: buffer.like(vector).clone() for key, buffer in self._buffers.items()}
-        output = torch.func.functional_call(
-            self._module, {**self.unflatten(vector), **buffers}, (self._inputs.like(vector),)
+        return torch.func.functional_call(
+            self._module, {**self.unflatten(vector), **buffers}, (inputs,)
         )
-        return self._loss(output, self._targets.like(vector))
 
     def _match(self, parameters: Parameters) -> dict[str, Tensor]:
         if isinstance(parameters, nn.Module):

@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_examples_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert len([line for line in blocks[0].splitlines() if line]) <= 10
     (tmp_path / "example.py").write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run(
@@ -27,6 +27,7 @@ def test_the_examples_run(tmp_path):
     printed = re.findall(r"rate=([0-9.]+)", done.stdout)
     rate = float(printed[0])
     assert abs(rate - 0.5) < 0.025  # γ, as the comment in the example says
+    assert "True" in done.stdout.splitlines()  # the trajectory that does not know its batch
     assert (tmp_path / "decay.png").stat().st_size > 0
 
 

@@ -1,1 +1,1 @@
-"""Atomic clusters: quenches, annealing, basin hopping, pictures."""
+"""The deepest minima of atomic clusters: quenching, annealing, basin hopping, and a picture."""

@@ -15,7 +15,7 @@ from .errors import BadCallError
 
 @dataclass(frozen=True)
 class Study:
-    """Decay of the energy, order of the words, theory, momentum, a trained network: one page.
+    """Decay of the energy, order of words, theory, momentum, noise, a trained network: one page.
 
     Writes index.html (open it in a browser), figures, runs and results.json into a folder.
     """

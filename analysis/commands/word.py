@@ -21,12 +21,23 @@ from ...integrators.backward import may_lack_a_past
 from ...integrators.convert import to_adam, to_sgd
 from ...integrators.files import atomic
 from ..plots import plot_stability
+from ..sampling.equation import stationary_exact
+from ..sampling.linear import moment_map
+from ..sampling.words import sampling_table, sampling_words
 from ..stability.large_steps import LADDER, boundedness
 from ..stability.maps import stability_limit, stability_map
 from ..words.search import search, table
 from .errors import BadCallError
 
-ORDINARY = {"gamma": 0.5, "alpha": 1.0, "mu": 1.0, "c": 2.0, "eps": 1e-8, "eta": 1.0}
+ORDINARY = {
+    "gamma": 0.5,
+    "alpha": 1.0,
+    "mu": 1.0,
+    "c": 2.0,
+    "eps": 1e-8,
+    "eta": 1.0,
+    "temperature": 1.0,
+}
 FRICTIONS = (0.0, 0.5, 2.0, 6.0)  # γh at which the stability limit is told
 NONE = 1e-6  # a limit of stability below it is none
 SAMPLE = 0.1  # the step size at which the rest is told, unless one is given
@@ -42,7 +53,7 @@ class Describe:
     word: Annotated[str | None, tyro.conf.Positional] = None
     """Letters of one step in order, or a composition such as "suzuki(BADAB)"."""
     dynamics: str = "CD"
-    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, AdamODE, Nesterov..."""
+    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, AdamODE, Langevin..."""
     step: float | None = None
     """Step size h: also tells the largest curvature and the torch optimizer at this h."""
     gamma: float | None = None
@@ -57,6 +68,8 @@ class Describe:
     """CADAM's ε (default 1e-8)."""
     eta: float | None = None
     """Mobility η of gradient flow and NAG (default 1)."""
+    temperature: float | None = None
+    """Temperature T of Langevin and other dynamics with noise (default 1)."""
     bias_correction: bool = False
     """CADAM and AdamODE with the drift and the clock of torch's Adam (words with T)."""
     gradients: int = 1
@@ -80,6 +93,11 @@ class Describe:
             made = self.build()
             if self.word is not None:
                 Word(self.word, made)
+            elif made.is_noisy and not is_affine(made):
+                raise BadCallError(
+                    f"{made.name} is not linear on a quadratic, so no law is known to compare its "
+                    f"words by; name one, such as dashpot word {made.word} --dynamics {made.name}"
+                )
         except (TypeError, ValueError) as error:
             raise BadCallError(str(error)) from None
 
@@ -116,6 +134,10 @@ class Describe:
             many = "one gradient" if self.gradients == 1 else f"{self.gradients} gradients"
             print(f"words of {made} with {many} per step\n")
             h = SAMPLE if self.step is None else self.step
+            if made.is_noisy:
+                print(sampling_table(sampling_words(made, self.gradients, step=h)))
+                print(f"\nthe law of each word on f = ½x² at h = {h:g}, over that of the equation")
+                return 0
             print(table(search(made, self.gradients, step=h, progress=sys.stderr.isatty())))
             print(f"\nstability and boundedness at h = {h:g}; error at t = 1 on a coupled quartic")
             return 0
@@ -142,7 +164,8 @@ def named_dynamics() -> dict[str, tuple[str, ...]]:
 
 def describe(word: Word, step: float | None) -> list[str]:
     """The lines that `dashpot word` prints."""
-    lines = [f"{word.text} of {word.dynamics!r}", ""]
+    made = _made(word)
+    lines = [f"{word.text} of {made!r}", ""]
     for place, substep in enumerate(word.substeps):
         law = (inspect.getdoc(type(substep.part)) or "").splitlines()[0]
         law = law.partition(";")[0].rstrip(".")
@@ -150,9 +173,10 @@ def describe(word: Word, step: float | None) -> list[str]:
         lines.append(_line("" if place else "a step", f"{substep.part.letter}  {time:<12}{law}"))
     lines += [
         "",
-        _line("order", str(word.order()).removeprefix("order ")),
+        _line("weak order" if made.is_noisy else "order", str(word.order())[len("order ") :]),
         _line("gradients", f"{word.gradients_per_step} per step"),
-        *_stability(word, step),
+        *(_stability(word, step) if not made.is_noisy or is_affine(made) else []),
+        *(_sampling(word, step) if made.is_noisy else []),
         _line("adjoint", _adjoint(word)),
         _line("torch", _torch(word, step)),
     ]
@@ -168,8 +192,7 @@ def _fraction(value: Fraction) -> str:
 
 
 def _stability(word: Word, step: float | None) -> list[str]:
-    made = word.dynamics
-    assert made is not None
+    made = _made(word)
     lines = []
     if "gamma" in made.hyperparameters:
         least = 0 if _allows_no_friction(made) else 1
@@ -187,7 +210,7 @@ def _stability(word: Word, step: float | None) -> list[str]:
     limit = stability_limit(word, step=h)
     most = f"L < {(limit / h) ** 2:.6g}" if limit < math.inf else "every L"
     lines.append(_line("" if lines else "stable for", f"{most} at h = {h:g}"))
-    if "C" in made.parts:
+    if "C" in made.parts and not made.is_noisy:
         reach = boundedness(word, step=h).limit
         text = f"h√L = {reach:g}, far from the minimum as well (tried up to {LADDER[-1]:g})"
         if not reach:
@@ -196,6 +219,32 @@ def _stability(word: Word, step: float | None) -> list[str]:
                 text += "; a flow runs backwards for longer than it has a past"
         lines.append(_line("bounded to", text))
     return lines
+
+
+def _sampling(word: Word, step: float | None) -> list[str]:
+    """What the word's law on f = ½x² is, over that of the equation."""
+    made = _made(word)
+    if not is_affine(made):
+        return [_line("sampling", "not linear on a quadratic: no law and no stability known")]
+    h = SAMPLE if step is None else step
+    laws = [moment_map(word, h).stationary, stationary_exact(made)]
+    x, *p = (laws[0].diagonal() / laws[1].diagonal()).tolist()
+    text = f"on f = ½x² at h = {h:g}: ⟨x²⟩ = {x:.6g} T"
+    return [_line("sampling", text + (f", ⟨p²⟩ = {p[0]:.6g} T" if p else ""))]
+
+
+def is_affine(made: Dynamics) -> bool:
+    """Whether a step of it on a quadratic is affine, so that its law is known."""
+    try:
+        stationary_exact(made)
+    except ValueError:
+        return False
+    return True
+
+
+def _made(word: Word) -> Dynamics:
+    assert word.dynamics is not None
+    return word.dynamics
 
 
 def _allows_no_friction(made: Dynamics) -> bool:
@@ -219,9 +268,11 @@ def _adjoint(word: Word) -> str:
 
 
 def _torch(word: Word, step: float | None) -> str:
-    made = word.dynamics
-    assert made is not None
+    made = _made(word)
     h = SAMPLE if step is None else step
+    if made.is_noisy:
+        call = f"optim.optimizer({made!r}, params, lr={h:g}, word={word.text!r}, noise=0)"
+        return f"none; as a sampler of e^(−loss/T): {call}"
     linear = made.bind({"c": 0.0})
     try:
         found = (to_adam if "zeta" in made.variables else to_sgd)(linear, word.text, h)

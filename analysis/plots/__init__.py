@@ -3,15 +3,19 @@
 from .energy import plot_audit, plot_certificate
 from .momentum import plot_theorems
 from .runs import colour, plot_energy, plot_orders, plot_path, plot_phase, plot_training
+from .sampling import plot_autocorrelation, plot_histogram, plot_landscape_samples
 from .stability import plot_boundedness, plot_ladder, plot_stability
 
 __all__ = [
     "colour",
     "plot_audit",
+    "plot_autocorrelation",
     "plot_boundedness",
     "plot_certificate",
     "plot_energy",
+    "plot_histogram",
     "plot_ladder",
+    "plot_landscape_samples",
     "plot_orders",
     "plot_path",
     "plot_phase",

@@ -148,6 +148,7 @@ def _tables(results: dict[str, Any]) -> Iterator[_Table]:
         for kind in ("theorems", "equations")
         for row in results["momentum"].get(kind, [])
     ]  # fmt: skip
+    yield from _noise_tables(results["noise"])
     yield ("optimizer", "test accuracy", "training loss", "time", "seeds"), [
         (
             row["optimizer"], row["shown"],
@@ -155,6 +156,41 @@ def _tables(results: dict[str, Any]) -> Iterator[_Table]:
         )
         for row in training_summary(results["training"])
     ]  # fmt: skip
+
+
+def _noise_tables(noise: dict[str, Any]) -> Iterator[_Table]:
+    yield ("word", "weak order", "⟨x²⟩k/T", "simulated", "⟨p²⟩/T", "simulated"), [
+        (
+            row["word"], str(row["weak_order"]), number(row["x2"], 7), _measured(row, "x2"),
+            number(row["p2"], 7), _measured(row, "p2"),
+        )
+        for row in noise.get("laws", [])
+    ]  # fmt: skip
+    yield (
+        ("word", "strong order"),
+        [
+            (row["word"], f"{row['order']:.2f} ± {row['uncertainty']:.2g}")
+            for row in noise.get("paths", [])
+        ],
+    )
+    yield (
+        ("method", "h", "model", "loss over seeds"),
+        [
+            (row["method"], number(row["step"], 3), row["model"], row["verdict"])
+            for row in noise.get("models", [])
+        ],
+    )
+    yield ("cluster", "search", "starts", "found", "gradients per success"), [
+        (
+            row["cluster"], row["search"], str(row["starts"]), str(row["found"]),
+            number(row["gradients_per_success"]),
+        )
+        for row in noise.get("clusters", [])
+    ]  # fmt: skip
+
+
+def _measured(row: dict[str, Any], name: str) -> str:
+    return f"{number(row[f'{name}_measured'])} ± {number(row[f'{name}_error'], 2)}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

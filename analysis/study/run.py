@@ -16,17 +16,19 @@ from typing import Any
 from tqdm import tqdm
 
 from ...integrators.files import atomic
-from . import SECTIONS, decay, momentum, order, theory, training
+from . import SECTIONS, decay, momentum, noise, order, theory, training
 from .report import write_report
 from .section import Job, Module, Picture, Scope
 from .worker import start_worker
 
-SHORT_FIRST = ("order", "training", "momentum", "theory", "decay")  # long jobs fill up the rest
+# long jobs fill up the rest
+SHORT_FIRST = ("order", "training", "momentum", "theory", "noise", "decay")
 MODULES: dict[str, Module] = {
     "decay": decay,
     "order": order,
     "theory": theory,
     "momentum": momentum,
+    "noise": noise,
     "training": training,
 }
 

@@ -62,7 +62,7 @@ def search(
     refuse_noise(
         dynamics,
         "the reports are of ODEs",
-        "compare words of it by Word.order() and moment_map(word, h).stationary",
+        "sampling_words reports on those of Langevin dynamics, moment_map on any word",
     )
     found = inequivalent_words(dynamics, gradients, letters)
     pairs = [(word, reversed_cut(word)) for word in found]
@@ -106,11 +106,16 @@ def table(reports: Sequence[WordReport]) -> str:
         numbers = one.order, one.gradients, f"{one.stability_limit:.4f}", f"{one.bounded:g}"
         error = f"{one.error_constant:.3g}"
         cells.append((one.word, one.adjoint or "itself", *map(str, numbers), error))
+    return aligned(cells)
+
+
+def aligned(cells: list[tuple[str, ...]]) -> str:
+    """A header and rows as a table in Markdown, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    cells.insert(1, tuple("-" * width for width in widths))
+    ruled = [cells[0], tuple("-" * width for width in widths), *cells[1:]]
     rows = [
         " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
+        for row in ruled
     ]
     return "\n".join(f"| {row} |" for row in rows)
 

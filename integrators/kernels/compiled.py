@@ -14,13 +14,19 @@ import subprocess
 import tempfile
 import threading
 import warnings
-from collections.abc import Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
-FLAGS = ("-O3", "-shared", "-fPIC", "-ffp-contract=off", "-fno-math-errno")
+FLAGS = ("-O3", "-shared", "-fPIC", "-fno-math-errno", "-ffp-contract=off")
 TRIED = ("-march=native", "-mprefer-vector-width=512")  # used where the compiler takes them
 _TIMEOUT = 120  # seconds for one source
+_FEATURES = (
+    "flags",
+    "Features",
+    "features",
+    "isa",
+)  # of x86, ARM, s390 and RISC-V in /proc/cpuinfo
 
 _lock = threading.Lock()
 
@@ -29,131 +35,138 @@ class NoCompilerError(RuntimeError):
     """There is no C compiler, or it cannot compile a source."""
 
 
-def load(source: str) -> ctypes.CDLL | None:
-    """The library of a C source, compiled if it is not in the cache.
+def load(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL | None:
+    """The library of a C source, compiled with `FLAGS` and `flags` if it is not in the cache.
 
     None where there is no working C compiler (the environment's `CC`, else cc, gcc or clang);
     a warning says so once. Several threads and processes may compile one source at once.
     """
     with _lock:
-        return _loaded(source)
+        return _loaded(source, flags)
 
 
 @cache
-def _loaded(source: str) -> ctypes.CDLL | None:
+def _loaded(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
+    reason = ""
     try:
         compiler = find_compiler()
-        flags = (*FLAGS, *_accepted(compiler))
-        return ctypes.CDLL(str(_library(source, compiler, flags)))
-    except (NoCompilerError, OSError) as error:
-        _warn(str(error))
-        return None
+        for folder in _folders():
+            try:
+                return ctypes.CDLL(str(_library(source, flags, compiler, folder)))
+            except OSError as error:  # a full disk, or one from which nothing may be run
+                reason = str(error)
+    except NoCompilerError as error:
+        reason = str(error)
+    _warn(reason)
+    return None
 
 
-@lru_cache(maxsize=1)
+_warned: list[str] = []
+
+
 def _warn(reason: str) -> None:
-    warnings.warn(
-        f"dashpot computes more slowly: {reason}; install a C compiler such as gcc, or let CC "
-        "name one",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+    if not _warned:
+        warnings.warn(
+            f"dashpot computes more slowly: {reason}; install a C compiler such as gcc, or let CC "
+            "name one",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    _warned.append(reason)
 
 
-def find_compiler() -> str:
-    """The path of the C compiler; NoCompilerError if there is none."""
-    names = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
-    for name in names:
+def find_compiler() -> tuple[str, ...]:
+    """The path of the C compiler, with what `CC` adds to it; NoCompilerError if there is none."""
+    named = os.environ.get("CC", "").split()
+    for name in named[:1] or ("cc", "gcc", "clang"):
         if path := shutil.which(name):
-            return path
-    raise NoCompilerError(f"there is no C compiler ({', '.join(names)})")
+            return (path, *named[1:])
+    tried = f"CC={named[0]}" if named else "cc, gcc, clang"
+    raise NoCompilerError(f"there is no C compiler ({tried})")
 
 
 @cache
-def _accepted(compiler: str) -> tuple[str, ...]:
+def _accepted(compiler: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the flags to be tried with which the compiler compiles."""
     kept: tuple[str, ...] = ()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as work:
         for flag in TRIED:
             try:
-                _compile("int one(void) { return 1; }", compiler, (*FLAGS, *kept, flag), folder)
+                _compile("int one(void) { return 1; }", (*FLAGS, *kept, flag), compiler, work)
             except NoCompilerError:
                 continue
             kept = (*kept, flag)
     return kept
 
 
-def _library(source: str, compiler: str, flags: Sequence[str]) -> Path:
-    """The path of the built library, in a folder that only this user can write."""
-    folder = cache_folder()
-    key = hashlib.sha256("\0".join((source, *_identity(compiler), *flags)).encode()).hexdigest()
-    # the name of the library is the hash of its content: what does not fit is not loaded
-    note = folder / f"{key[:32]}.sha256"
-    if _is_ours(note):
-        library = folder / f"{note.read_text().strip()}.so"
-        if _is_ours(library) and _digest(library) == library.stem:
-            return library
+def _library(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], folder: Path) -> Path:
+    """The path of the library in a folder that only this user can write.
+
+    Its name is what it was made from and the hash of its content, so that one that was damaged
+    or put there by another is seen, and is built again.
+    """
+    parts = (source, *FLAGS, *TRIED, *flags, *_identity(compiler))
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    for path in folder.glob(f"{key}-*.so"):
+        if _is_ours(path, stat.S_ISREG) and path.stem == f"{key}-{_digest(path)}":
+            return path
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        built = _compile(source, compiler, flags, work)
-        library = folder / f"{_digest(built)}.so"
-        os.chmod(built, 0o700)
-        os.replace(built, library)
-        fresh = Path(work) / "note"
-        fresh.write_text(library.stem)
-        os.chmod(fresh, 0o600)
-        os.replace(fresh, note)
-    return library
+        built = _compile(source, (*FLAGS, *_accepted(compiler), *flags), compiler, work)
+        built.chmod(0o700)
+        return built.replace(folder / f"{key}-{_digest(built)}.so")
 
 
-def _compile(source: str, compiler: str, flags: Sequence[str], folder: str) -> Path:
-    code, library = Path(folder) / "source.c", Path(folder) / "library.so"
+def _compile(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], work: str) -> Path:
+    code, library = Path(work) / "source.c", Path(work) / "library.so"
     code.write_text(source, encoding="utf-8")
-    command = [compiler, *flags, "-o", str(library), str(code), "-lm"]
+    command = [*compiler, *flags, "-o", str(library), str(code), "-lm"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoCompilerError(f"{compiler} does not run: {error}") from None
+        raise NoCompilerError(f"{compiler[0]} does not run: {error}") from None
     if done.returncode or not library.exists():
-        last = (done.stderr.strip().splitlines() or ["no message"])[0]
-        raise NoCompilerError(f"{compiler} cannot compile a kernel: {last}")
+        said = done.stderr.strip().splitlines() or ["no message"]
+        said = next((line for line in said if "error" in line), said[0])
+        raise NoCompilerError(f"{compiler[0]} cannot compile a kernel: {said}")
     return library
 
 
 @cache
-def _identity(compiler: str) -> tuple[str, ...]:
-    """What a library depends on besides its source and flags: compiler and processor."""
+def _identity(compiler: tuple[str, ...]) -> tuple[str, ...]:
+    """What a library depends on besides its source and flags: compiler, processor and system."""
     try:
-        told = subprocess.run(
-            [compiler, "--version"], capture_output=True, text=True, timeout=10, check=False
-        ).stdout
+        version = subprocess.run(
+            [*compiler, "--version"], capture_output=True, text=True, errors="replace", timeout=10,
+            check=False,
+        ).stdout  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
-        told = ""
-    processor = platform.processor()
+        version = ""
+    processor = [platform.processor(), platform.node()]  # of a cache that machines share
     if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            processor = "".join(line for line in lines if line.startswith(("flags", "Features")))
-    return (compiler, told, platform.machine(), platform.system(), processor)
+        with open("/proc/cpuinfo", errors="replace") as lines:
+            processor = sorted({line for line in lines if line.startswith(_FEATURES)})
+    bits = str(8 * ctypes.sizeof(ctypes.c_void_p))
+    return (*compiler, version, platform.machine(), platform.system(), bits, *processor)
 
 
-def cache_folder() -> Path:
-    """The private folder for libraries; a temporary one where that cannot be had."""
-    chosen = os.environ.get("DASHPOT_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(chosen) if chosen else Path(base) / "dashpot"
+def _folders() -> Iterator[Path]:
+    """Where libraries may be kept: the user's private folder; failing that a temporary one."""
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = Path(os.environ.get("DASHPOT_CACHE") or base / "dashpot").resolve()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _is_ours(folder) and os.access(folder, os.W_OK):
-            return folder
-    except OSError:
+        if _is_ours(folder, stat.S_ISDIR):
+            yield folder
+    except (OSError, RuntimeError):  # no home, or no right to write there
         pass
-    return _temporary_folder()
+    yield _temporary_folder()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _temporary_folder() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="dashpot-")
+    folder = tempfile.TemporaryDirectory(prefix="dashpot-", ignore_cleanup_errors=True)
     _kept.append(folder)  # removed when Python ends
     return Path(folder.name)
 
@@ -161,17 +174,17 @@ def _temporary_folder() -> Path:
 _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether it exists, no link, belongs to this user, and no other can write it."""
+def _is_ours(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Whether it is of this kind, no link, belongs to this user, and no other can write it."""
     try:
         facts = path.lstat()
     except OSError:
         return False
-    if stat.S_ISLNK(facts.st_mode):
+    if not is_kind(facts.st_mode):
         return False
-    if not hasattr(os, "getuid"):  # Windows: the user's own folder is protected by its rights
+    if not hasattr(os, "geteuid"):  # Windows: the user's own folder is protected by its rights
         return True
-    return facts.st_uid == os.getuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return facts.st_uid == os.geteuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _digest(path: Path) -> str:

@@ -1,7 +1,9 @@
 """The noise of a run: every number by its own counter, so that nothing else matters."""
 
 import math
+import operator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -29,6 +31,7 @@ class Noise:
     first   index of the first trajectory: trajectories 500 to 999 alone have the numbers they
             have in a batch of 1000, with first=500
 
+    Letters and schemes take them as increments in the sense of Itô. The generator is
     Philox4x64-10 with key (seed, 0) and counter (trajectory // 4, coordinate, tick, channel and
     place), Box–Muller. Source: Salmon, Moraes, Dror, Shaw, Parallel random numbers: as easy as
     1, 2, 3, SC 2011.
@@ -41,17 +44,19 @@ class Noise:
     first: int = 0
 
     def __post_init__(self) -> None:
-        for name, value, limit in (("seed", self.seed, 64), ("first", self.first, 62)):
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"{name} must be a whole number; got {value!r}")
-            if not 0 <= value < 2**limit:
-                raise ValueError(f"{name} must be from 0 to 2^{limit} − 1; got {value}")
+        object.__setattr__(self, "seed", _index("seed", self.seed, 64))
+        object.__setattr__(self, "first", _index("first", self.first, 62))
         if self.finest is None:
             return
-        if not isinstance(self.finest, float | int) or isinstance(self.finest, bool):
+        if not isinstance(self.finest, Real) or isinstance(self.finest, bool):
             raise TypeError(f"finest must be a time, or None; got {self.finest!r}")
-        if not (math.isfinite(self.finest) and self.finest > 0):
+        try:
+            finest = float(self.finest)
+        except OverflowError:
+            finest = math.inf
+        if not 0 < finest < math.inf:
             raise ValueError(f"finest must be a finite time > 0; got {self.finest}")
+        object.__setattr__(self, "finest", finest)
 
     def normals(
         self, tick: int, channel: int, count: int, coordinates: int, trajectories: int
@@ -72,3 +77,16 @@ class Noise:
     def as_settings(self) -> dict[str, Any]:
         """What makes it, as plain values for a saved run: `Noise(**settings)`."""
         return {"seed": self.seed, "finest": self.finest, "first": self.first}
+
+
+def _index(name: str, value: Any, bits: int) -> int:
+    """`value` as a plain whole number of so many bits."""
+    try:
+        index = operator.index(value)
+    except TypeError:
+        index = None
+    if index is None or isinstance(value, bool):
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    if not 0 <= index < 2**bits:
+        raise ValueError(f"{name} must be from 0 to 2^{bits} − 1; got {index}")
+    return index

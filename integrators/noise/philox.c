@@ -5,10 +5,15 @@
    word trajectory % 4 of the block. Elementary functions are written out in plain arithmetic, so
    that a number does not depend on where in a vector, block or batch it is computed. */
 
+#include <float.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { ROUNDS = 10, BLOCKS = 64 }; /* blocks made at once: 2048 numbers stay in the first cache */
+#if FLT_EVAL_METHOD < 0 || FLT_EVAL_METHOD == 2 /* 16, on some processors, is about halves only */
+#error "double arithmetic is rounded later than it should be"
+#endif
+
+enum { ROUNDS = 10, BLOCKS = 64 }; /* blocks made at once: they stay in the first cache */
 
 static void multiply(uint64_t a, uint64_t b, uint64_t *high, uint64_t *low) {
 #ifdef __SIZEOF_INT128__
@@ -136,31 +141,30 @@ static void fill(int normal, uint64_t seed, uint64_t first, uint64_t tick, uint6
     double z[4][BLOCKS];
     uint64_t last = first + (uint64_t)trajectories, begin = first / 4;
     int64_t width = (int64_t)((last + 3) / 4 - begin), total = count * coordinates * width;
-    int64_t row = 0, column = 0; /* of the next block: k · coordinates + coordinate, and place */
+    int64_t row = 0, column = 0; /* of the next block to be stored */
+    uint64_t j = 0, coordinate = 0, place = channel * 256; /* of the next block to be made */
     for (int64_t done = 0; done < total; done += BLOCKS) {
         int blocks = total - done < BLOCKS ? (int)(total - done) : BLOCKS;
-        int64_t first_row = row, first_column = column;
         for (int i = 0; i < blocks; i++) {
-            philox(seed, begin + (uint64_t)column, (uint64_t)(row % coordinates), tick,
-                   channel * 256 + (uint64_t)(row / coordinates),
+            philox(seed, begin + j, coordinate, tick, place,
                    &w[0][i], &w[1][i], &w[2][i], &w[3][i]);
-            if (++column == width) column = 0, row++;
+            if (++j < (uint64_t)width) continue;
+            j = 0;
+            if (++coordinate == (uint64_t)coordinates) coordinate = 0, place++;
         }
         if (normal) {
             box_muller(w[0], w[1], z[0], z[1]);
             box_muller(w[2], w[3], z[2], z[3]);
         } else
-            for (int j = 0; j < 4; j++) uniform(w[j], z[j]);
-        row = first_row, column = first_column;
+            for (int word = 0; word < 4; word++) uniform(w[word], z[word]);
         for (int i = 0; i < blocks; i++) {
             uint64_t n = (begin + (uint64_t)column) * 4;
             double *to = out + row * trajectories;
             if (n >= first && n + 4 <= last)
-                for (int j = 0; j < 4; j++) to[n - first + (uint64_t)j] = z[j][i];
+                for (int word = 0; word < 4; word++) to[n - first + (uint64_t)word] = z[word][i];
             else
-                for (int j = 0; j < 4; j++)
-                    if (n + (uint64_t)j >= first && n + (uint64_t)j < last)
-                        to[n + (uint64_t)j - first] = z[j][i];
+                for (int word = 0; word < 4; word++, n++)
+                    if (n >= first && n < last) to[n - first] = z[word][i];
             if (++column == width) column = 0, row++;
         }
     }

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..kernels.compiled import load
 
 _WORD = 2**64
+_PLACES = 256  # in a channel
 _WITHIN = np.uint64(2**50 - 1)  # the bits of an angle below those of its octant
 
 
@@ -33,15 +34,26 @@ def uniforms(
     return _draw("uniforms", seed, first, tick, channel, count, coordinates, trajectories)
 
 
-def _draw(
-    name: str, seed: int, first: int, tick: int, channel: int, *shape: int
-) -> Tensor:  # fmt: skip
+def _draw(name: str, seed: int, first: int, tick: int, channel: int, *shape: int) -> Tensor:
+    _check(tick, channel, *shape)
     compiled = _compiled()
     if compiled is None:
         return torch.from_numpy(by_numpy(name, seed, first, tick, channel, *shape))
-    out = torch.empty(shape, dtype=torch.float64)
+    out = torch.empty(shape, dtype=torch.float64, device="cpu")  # whatever the default device is
     compiled[name](seed, first, tick, channel, *shape, out.data_ptr())
     return out
+
+
+def _check(tick: int, channel: int, count: int, coordinates: int, trajectories: int) -> None:
+    """ctypes would take the lowest bits of whatever does not fit."""
+    if not 0 <= tick < _WORD:
+        raise ValueError(f"tick must be from 0 to 2^64 − 1; got {tick}")
+    if not 0 <= channel < _WORD // _PLACES:
+        raise ValueError(f"channel must be from 0 to 2^56 − 1; got {channel}")
+    if not 0 <= count <= _PLACES:
+        raise ValueError(f"count must be from 0 to {_PLACES}; got {count}")
+    if min(coordinates, trajectories) < 0:
+        raise ValueError(f"there is no batch of {coordinates} coordinates × {trajectories}")
 
 
 @cache
@@ -70,8 +82,8 @@ def by_numpy(
     blocks = (first + trajectories + 3) // 4 - begin
     for k in range(count):
         for coordinate in range(coordinates):
-            words = _words(seed, (begin, coordinate, tick, channel * 256 + k), blocks)
-            made = _uniform(words) if name == "uniforms" else _normal(words)
+            words = _words(seed, (begin, coordinate, tick, channel * _PLACES + k), blocks)
+            made = _uniform(words) if name == "uniforms" else box_muller(words)
             out[k, coordinate] = made[skipped : skipped + trajectories]
     return out
 
@@ -91,7 +103,8 @@ def _uniform(words: np.ndarray) -> np.ndarray:
     return (words >> np.uint64(11)) * 2.0**-53
 
 
-def _normal(words: np.ndarray) -> np.ndarray:
+def box_muller(words: np.ndarray) -> np.ndarray:
+    """Normal numbers from words: radius, angle, radius, angle, ..."""
     radius, angle = words[0::2], words[1::2]
     r = np.sqrt(-2 * np.log((2.0**53 - (radius >> np.uint64(11))) * 2.0**-53))
     octant = (angle >> np.uint64(61)).astype(np.int64)

@@ -23,7 +23,7 @@ from dashpot.dynamics import (
     KineticFriction,
     Langevin,
     LinearDamping,
-    MultiplicativeGradientNoise,
+    MultiplicativeDescentNoise,
     MultiplicativeNoise,
     OrnsteinUhlenbeck,
     OverdampedLangevin,
@@ -171,7 +171,7 @@ def test_a_thermostat_heats_and_cools() -> None:
         (lambda: Diffusion(-0.1), r"sigma must be a finite number >= 0; got -0.1 \(in Diffusion"),
         (lambda: Diffusion(torch.eye(3)), r"sigma is a 3 × 3 matrix \(in Diffusion\), but noise is "
          r"diagonal: give one standard deviation per coordinate, an array \[3, 1\]"),
-        (lambda: SGDFlow(0.1, -np.eye(2)), r"scale is a 2 × 2 matrix \(in GradientNoise\)"),
+        (lambda: SGDFlow(0.1, -np.eye(2)), r"scale is a 2 × 2 matrix \(in DescentNoise\)"),
         (lambda: SGDFlow(lr=-1.0, scale=0.1), r"lr must be a finite number >= 0; got -1"),
         (lambda: AdaptiveLangevin(0.1, 1.0, 0.0), r"mu must be a finite number > 0; got 0"),
         (lambda: AdaptiveLangevin(0.1, 0.0, 1.0, alpha=0.1, sigma=0.2), r"temperature must be > 0 "
@@ -191,7 +191,7 @@ def test_a_scale_is_a_function_and_one_number_per_coordinate() -> None:
     x = torch.zeros(3, 5)
     for part in (
         MultiplicativeNoise(lambda x: torch.ones(3, 3, 1)),
-        MultiplicativeGradientNoise(lambda x: torch.ones(3, 3), 0.1),
+        MultiplicativeDescentNoise(lambda x: torch.ones(3, 3), 0.1),
     ):
         with pytest.raises(ValueError, match=r"shaped like x, \(3, 5\), .* got \(3, 3.*diagonal"):
             part.flow(State({"x": x}), 0.1, [x])

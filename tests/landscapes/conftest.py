@@ -4,9 +4,12 @@ import pytest
 
 from dashpot.landscapes import (
     DoubleWell,
+    Funnel,
     Himmelblau,
     Landscape,
     LogisticRegression,
+    MuellerBrown,
+    Phi4Chain,
     Quadratic,
     Rosenbrock,
     StyblinskiTang,
@@ -24,7 +27,10 @@ POLYNOMIALS = [
     Himmelblau(),
     StyblinskiTang(1),
     StyblinskiTang(3),
+    Phi4Chain(1),
+    Phi4Chain(5, coupling=0.7),
 ]
+EXPONENTIALS = [MuellerBrown(), Funnel(4, scale=1.5)]
 
 
 @pytest.fixture(scope="session", params=POLYNOMIALS, ids=repr)
@@ -38,7 +44,7 @@ def breast_cancer() -> LogisticRegression:
     return LogisticRegression.breast_cancer()
 
 
-@pytest.fixture(scope="session", params=[*POLYNOMIALS, "breast cancer"], ids=repr)
+@pytest.fixture(scope="session", params=[*POLYNOMIALS, *EXPONENTIALS, "breast cancer"], ids=repr)
 def landscape(request: pytest.FixtureRequest) -> Landscape:
     """Any built-in landscape."""
     if request.param == "breast cancer":

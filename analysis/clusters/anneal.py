@@ -1,0 +1,117 @@
+"""Simulated annealing: a dynamics at falling temperature, then a quench."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...dynamics import Dynamics
+from ...integrators import Noise, simulate
+from ...landscapes import Landscape
+from .counted import Counted
+from .quench import Quench, Quenched, points
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """Where a batch of annealed runs ended.
+
+    rest          the quenches after the last stage; its gradients are those of the whole run, and
+                  a system that overflowed on the way has the status "diverged"
+    temperatures  [S], of the stages that were done
+    energies      [S, B], f at the end of each
+    status        "finished", or "interrupted" (Ctrl-C)
+    """
+
+    rest: Quenched
+    temperatures: tuple[float, ...]
+    energies: Tensor
+    status: Literal["finished", "interrupted"]
+
+
+def anneal(
+    dynamics: Callable[[float], Dynamics],
+    landscape: Landscape,
+    starts: Any,
+    temperatures: Sequence[float],
+    *,
+    step: float,
+    steps: int,
+    seed: int,
+    word: str | None = None,
+    quench: Quench | None = None,
+    progress: bool = False,
+) -> Annealed:
+    """Run through the temperatures one after the other, then quench.
+
+        langevin = partial(Langevin, 1.0)
+        anneal(langevin, landscape, starts, cooling(0.4, 0.05, 20), step=0.03, steps=500, seed=0)
+
+    dynamics      from a temperature, for example `lambda T: Langevin(1.0, T)`
+    starts        [B, *shape]; atoms must not overlap badly: noise and a cap on the momentum do
+                  not go together, so quench random starts first
+    temperatures  in the order in which they are taken; positions and momenta go on
+    steps         of size `step` at each temperature, in the dynamics' own word or `word`
+    seed          of the noise, that of stage k is drawn from it; a system's run depends on it
+                  and on the system's place in the batch alone
+    quench        `Quench()` if absent
+
+    Atomic clusters evaporate above their melting point if they have the time. Ctrl-C ends the
+    stages; what is done is quenched.
+    """
+    quench = quench or Quench()
+    field = Counted(landscape)
+    state = {"x": points(landscape, starts)}
+    batch = len(state["x"])
+    lost = torch.zeros(batch, dtype=torch.bool)
+    energies: list[Tensor] = []
+    status: Literal["finished", "interrupted"] = "finished"
+    with tqdm(total=len(temperatures), disable=not progress, desc="anneal", unit="stage") as bar:
+        for stage, temperature in enumerate(temperatures):
+            run = simulate(
+                dynamics(temperature), field, state,
+                step=step, steps=steps, word=word, save_every=steps,
+                noise=Noise(_seed(seed, stage)),
+            )  # fmt: skip
+            if run.status == "interrupted":
+                status = "interrupted"
+                break
+            gone = run.stopped_at >= 0
+            lost |= gone
+            state = {name: _kept(gone, v[-1], state.get(name)) for name, v in run.states.items()}
+            energies.append(field.value(state["x"]))
+            bar.set_postfix(T=f"{temperature:.3g}")
+            bar.update()
+    rest = quench(landscape, state["x"])
+    ends = zip(rest.status, lost.tolist(), strict=True)
+    rest = replace(
+        rest,
+        gradients=rest.gradients + field.gradients,
+        status=tuple("diverged" if gone else end for end, gone in ends),
+    )
+    table = torch.stack(energies) if energies else torch.zeros(0, batch, dtype=torch.float64)
+    return Annealed(rest, tuple(temperatures[: len(energies)]), table, status)
+
+
+def cooling(hottest: float, coldest: float, stages: int) -> list[float]:
+    """Temperatures in equal ratios from the hottest to the coldest."""
+    if not 0 < coldest < hottest:
+        raise ValueError(f"cooling goes down: hottest > coldest > 0; got {hottest} and {coldest}")
+    return np.geomspace(hottest, coldest, stages).tolist()
+
+
+def _seed(seed: int, stage: int) -> int:
+    """A seed for the stage: the stages of one run, and those of other seeds, share no noise."""
+    return int(np.random.SeedSequence([seed, stage]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _kept(gone: Tensor, value: Tensor, before: Tensor | None) -> Tensor:
+    """The value, but of systems that were lost that from before the stage, or zero."""
+    old = torch.zeros_like(value) if before is None else before
+    return torch.where(gone.reshape(-1, *(1,) * (value.ndim - 1)), old, value)
