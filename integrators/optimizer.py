@@ -1,7 +1,7 @@
 """A dynamics and a word as a torch optimizer."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import partial
@@ -13,12 +13,14 @@ from torch import Tensor
 
 from ..dynamics import Dynamics, NoisyPart, Part, State, WeightDecay
 from .backward import REMEDY, may_lack_a_past, missing
-from .bundle import Bundle, is_zero, step_sizes
+from .bundle import Bundle, is_zero
+from .cut import gradient_cut, insert_decay, is_idle, letters_of
+from .group import ActiveGroup, state_dtype, write
 from .noise.noise import Noise
 from .noise.parameters import ParameterNoise
 from .start import not_a_dynamics
 from .step import apply, provide
-from .words.word import Substep, Word, count_gradients
+from .words.word import Word, count_gradients
 
 MomentumInit = Literal["zero", "gradient"]
 
@@ -98,7 +100,7 @@ class WordOptimizer(torch.optim.Optimizer):
         else:
             dynamics = dynamics.with_part(WeightDecay(weight_decay))
             if "W" not in text.letters:
-                text = _insert_decay(text, dynamics)
+                text = insert_decay(text, dynamics)
         self._plan(dynamics, text.text)
         defaults = {
             "lr": lr,
@@ -168,10 +170,11 @@ class WordOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of size lr. With a closure, it is called for the gradient and returned."""
         if closure is None and self.gradients > 1:
+            letters = letters_of(self.word.substeps, self.param_groups)
             raise RuntimeError(
-                f"the word {_text(self.word.substeps, self.param_groups)} takes {self.gradients} "
-                "gradients a step; call step(closure) with a closure that clears the gradients, "
-                "computes the loss, calls backward() and returns the loss"
+                f"the word {letters} takes {self.gradients} gradients a step; call step(closure) "
+                "with a closure that clears the gradients, computes the loss, calls backward() and "
+                "returns the loss"
             )
         loss = None
         if closure is not None:
@@ -181,11 +184,11 @@ class WordOptimizer(torch.optim.Optimizer):
         active = [self._gather(group) for group in self.param_groups]
         active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
 
-        def gradient(asking: _Active, _: Bundle) -> Bundle:
+        def gradient(asking: ActiveGroup, _: Bundle) -> Bundle:
             """The gradient at a point inside the step, where all groups have arrived by now."""
             assert closure is not None
             for one in active:
-                _write(one.params, one.state.x)
+                write(one.params, one.state.x)
             with torch.enable_grad():
                 closure()
             for one in active:
@@ -197,7 +200,7 @@ class WordOptimizer(torch.optim.Optimizer):
             for one in active:
                 h = one.last if closing else float(one.group["lr"])
                 part = one.dynamics.letters[substep.part.letter]
-                if not (_is_idle(part) or is_zero(h)):
+                if not (is_idle(part) or is_zero(h)):
                     here = partial(gradient, one)
                     if undo is not None and substep.fraction < 0:
                         provide(part, one.state, here)
@@ -216,7 +219,7 @@ class WordOptimizer(torch.optim.Optimizer):
         return loss
 
     def _draw(
-        self, one: "_Active", part: Part, time: Any, place: int
+        self, one: "ActiveGroup", part: Part, time: Any, place: int
     ) -> list[tuple[Any, list[Bundle]]]:
         """The normal numbers for a letter; `place` counts from the closing piece on."""
         assert self.noise is not None and isinstance(part, NoisyPart)
@@ -249,11 +252,11 @@ class WordOptimizer(torch.optim.Optimizer):
             grad = param.grad
             if grad is None:
                 raise RuntimeError("a gradient disappeared between two calls of the closure")
-            grads.append(grad.to(_state_dtype(param)))
+            grads.append(grad.to(state_dtype(param)))
         bundle = Bundle(grads)
         return -bundle if group["maximize"] else bundle
 
-    def _gather(self, group: dict[str, Any]) -> "_Active | None":
+    def _gather(self, group: dict[str, Any]) -> "ActiveGroup | None":
         """The parameters of a group that have gradients, with their state, made where it is new."""
         params = [p for p in group["params"] if p.grad is not None]
         if not params:
@@ -273,7 +276,7 @@ class WordOptimizer(torch.optim.Optimizer):
         variables = {name: Bundle([self.state[param][name] for param in params]) for name in names}
         state = State({"x": Bundle(params), **variables, "g": gradients})
         sizes = [self.state[param].get("h", 0.0) for param in params]
-        return _Active(group, params, state, self.dynamics.bind(group), sizes)
+        return ActiveGroup(group, params, state, self.dynamics.bind(group), sizes)
 
     def _start(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state[param]
@@ -282,7 +285,7 @@ class WordOptimizer(torch.optim.Optimizer):
                 state[name] = self._scalar_start(name, param, group)
                 continue
             zeros = torch.zeros_like(
-                param, dtype=_state_dtype(param), memory_format=torch.preserve_format
+                param, dtype=state_dtype(param), memory_format=torch.preserve_format
             )
             shape = self.dynamics.shape_of(name, tuple(param.shape))
             state[name] = zeros if shape == zeros.shape else zeros.new_zeros(shape)
@@ -298,8 +301,8 @@ class WordOptimizer(torch.optim.Optimizer):
                 return self.state[other][name].to(param.device, copy=True)
         return torch.zeros((), dtype=torch.float64, device=param.device)
 
-    def _scatter(self, one: "_Active") -> None:
-        _write(one.params, one.state.x)
+    def _scatter(self, one: "ActiveGroup") -> None:
+        write(one.params, one.state.x)
         for name in self.dynamics.variables[1:]:
             values = getattr(one.state, name).tensors
             for param, value in zip(one.params, values, strict=True):
@@ -337,38 +340,14 @@ class WordOptimizer(torch.optim.Optimizer):
                     self.state[param][name] = value.to(param.device, dtype, copy=True)
 
     def __repr__(self) -> str:
-        opening = _text(self.opening, self.param_groups)
+        opening = letters_of(self.opening, self.param_groups)
         runs = f"a call runs {opening}"
         if self.closing:
-            closing = _text(self.closing, self.param_groups)
+            closing = letters_of(self.closing, self.param_groups)
             runs = f"a call runs {closing} | {opening}, the first call {opening}"
         if self.gradients > 1:
             runs += f", with {self.gradients} gradients from a closure"
         return f"{super().__repr__()}\nof {self.dynamics.name}: {runs}"
-
-
-class _Active:
-    """What a step moves of one group: its parameters with gradients, and their state."""
-
-    def __init__(
-        self,
-        group: dict[str, Any],
-        params: list[Tensor],
-        state: State,
-        dynamics: Dynamics,
-        sizes: list[float],
-    ) -> None:
-        self.group, self.params, self.state, self.dynamics = group, params, state, dynamics
-        self.last = step_sizes(sizes, params)  # last step size, 0 where the parameter is new
-        self._leader = max(range(len(params)), key=lambda i: sizes[i] != 0)
-        self.shared = [name for name in dynamics.scalars if name != "t"]
-
-    def share_friction(self) -> None:
-        """After the closing piece, a new parameter takes the friction of the others."""
-        for name in self.shared:
-            copies = getattr(self.state, name).tensors
-            leader = copies[self._leader]
-            setattr(self.state, name, Bundle([leader.to(t.device) for t in copies]))
 
 
 def _seed(dynamics: Dynamics, noise: int | None) -> dict[str, int]:
@@ -392,56 +371,3 @@ def optimizer(
     optimizer(CD(gamma=0.002, c=6.5e5), model.parameters(), lr=0.1, word="BCDA")
     """
     return WordOptimizer(dynamics, params, lr, **common)
-
-
-def gradient_cut(substeps: Sequence[Substep]) -> int:
-    """Where to cut a word into opening and closing piece.
-
-    A step of the optimizer starts where the gradient is known and runs closing + opening, so the
-    cut is where that order needs the fewest further gradients (none, for a word with one gradient
-    a step); among those the one with the longest opening piece.
-    """
-    return max(
-        range(len(substeps), -1, -1),
-        key=lambda cut: -count_gradients((*substeps[cut:], *substeps[:cut]), fresh=True),
-    )
-
-
-def _text(substeps: Iterable[Substep], groups: Iterable[Mapping[str, Any]]) -> str:
-    """The letters as a user wrote them: without the W put in for a weight decay of 0."""
-    decays = any(group["weight_decay"] for group in groups)
-    shown = (u.part for u in substeps if decays or not isinstance(u.part, WeightDecay))
-    return "".join(part.letter for part in shown)
-
-
-def _is_idle(part: Part) -> bool:
-    """No weight decay: the one part that is there by default and usually does nothing."""
-    return isinstance(part, WeightDecay) and float(part.weight_decay) == 0
-
-
-def _insert_decay(word: Word, dynamics: Dynamics) -> Word:
-    """W before the first drift of the innermost word, or at the end of one without a drift.
-
-    If that word is symmetric, W also follows the last drift: half each, and it stays symmetric.
-    """
-    drifts = {
-        letter
-        for letter, part in dynamics.letters.items()
-        if "x" in part.writes and "g" not in part.reads
-    }
-    before, inner, after = word.innermost
-    tokens = Word(inner).tokens
-    places = [i for i, token in enumerate(tokens) if token[0] in drifts]
-    if places and Word(inner).is_symmetric:
-        tokens.insert(places[-1] + 1, "W")
-    tokens.insert(min(places, default=len(tokens)), "W")
-    return Word(f"{before}{''.join(tokens)}{after}")
-
-
-def _write(params: Sequence[Tensor], x: Bundle) -> None:
-    for param, value in zip(params, x.tensors, strict=True):
-        param.copy_(value)
-
-
-def _state_dtype(param: Tensor) -> torch.dtype:
-    return torch.promote_types(param.dtype, torch.float32)

@@ -15,7 +15,7 @@ from ...dynamics import (
     SecondMoment,
     WeightDecay,
 )
-from ..optimizer import gradient_cut
+from ..cut import gradient_cut
 from ..words.word import Word
 from .checks import finite, number, parts_of, positive
 from .equivalent import IDENTICAL, Equivalent, TorchEquivalent

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...dynamics import CD, LDHD
-from ..optimizer import gradient_cut
+from ..cut import gradient_cut
 from ..words.word import Substep, Word
 from .checks import finite
 
