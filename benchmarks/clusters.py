@@ -40,7 +40,7 @@ starts and final quenches included. Quenches: {cd} or
 Annealing: BAOAB Langevin dynamics with γ = 1 and h = 0.03, 20 temperatures in equal ratios (LJ13:
 0.30 to 0.10, LJ38: 0.22 to 0.08), then the quench. Basin hopping: T = 0.8, all coordinates moving
 by up to 0.36, a walker stopping once it is there; "α = 0.4": loose atoms move alone, over the
-surface. An iKFAD quench that begins with overlapping atoms rarely ends; such hops are refused.
+surface. A quench that does not end within 600 steps is refused, as some of iKFAD from overlaps are.
 
 | cluster | search | trials | reached | rate (95%) | gradients a trial | per success | lowest |
 |---|---|---|---|---|---|---|---|"""
