@@ -195,6 +195,8 @@ class WordOptimizer(torch.optim.Optimizer):
                 one.state.g = self._gradients(one.group, one.params)
             return asking.state.g
 
+        everyone = chain(*(group["params"] for group in self.param_groups))
+        order = {p: i for i, p in enumerate(everyone)} if self.noise is not None else {}
         for place, substep in enumerate((*self.closing, *self.opening)):
             closing = place < len(self.closing)
             for one in active:
@@ -209,7 +211,7 @@ class WordOptimizer(torch.optim.Optimizer):
                             undo()
                             raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
                     time = h * float(substep.fraction)
-                    draw = partial(self._draw, one, part, time, place)
+                    draw = partial(self._draw, one, part, time, place, order)
                     apply([(part, time)], one.state, here, draw=lambda _, draw=draw: draw())
             if place + 1 == len(self.closing):
                 for one in active:
@@ -219,17 +221,23 @@ class WordOptimizer(torch.optim.Optimizer):
         return loss
 
     def _draw(
-        self, one: "ActiveGroup", part: Part, time: Any, place: int
+        self, one: ActiveGroup, part: Part, time: Any, place: int, order: Mapping[Tensor, int]
     ) -> list[tuple[Any, list[Bundle]]]:
         """The normal numbers for a letter; `place` counts from the closing piece on."""
         assert self.noise is not None and isinstance(part, NoisyPart)
         # a closing piece belongs to the step before, of which a new parameter has none
         before = place < len(self.closing)
         place += len(self.opening) if before else -len(self.closing)
-        steps = [max(0, self.state[param]["steps"] - before) for param in one.params]
-        order = {p: i for i, p in enumerate(chain(*(g["params"] for g in self.param_groups)))}
+        counts = [self.state[param]["steps"] for param in one.params]
+        trajectories = [order[param] for param in one.params]
+        if part.noisy in self.dynamics.scalars:  # one number for the group
+            counts = [max(self.state.get(p, {}).get("steps", 0) for p in one.group["params"])]
+            counts, trajectories = (
+                [value] * len(one.params) for value in (*counts, order[one.group["params"][0]])
+            )
+        steps = [max(0, count - before) for count in counts]
         values = getattr(one.state, part.noisy).tensors
-        owners = [(order[p], value) for p, value in zip(one.params, values, strict=True)]
+        owners = list(zip(trajectories, values, strict=True))
         return [(time, self.noise.draw(one.group["noise"], place, part, steps, owners))]
 
     def _undo(self) -> Callable[[], None]:
@@ -270,8 +278,9 @@ class WordOptimizer(torch.optim.Optimizer):
                 )
         gradients = self._gradients(group, params)
         names = self.dynamics.variables[1:]
+        needed = {*names, *(("steps",) if self.noise is not None else ())}
         for param, grad in zip(params, gradients.tensors, strict=True):
-            if not self.state[param].keys() >= set(names):
+            if not self.state[param].keys() >= needed:
                 self._start(param, grad, group)
         variables = {name: Bundle([self.state[param][name] for param in params]) for name in names}
         state = State({"x": Bundle(params), **variables, "g": gradients})
@@ -358,8 +367,6 @@ def _seed(dynamics: Dynamics, noise: int | None) -> dict[str, int]:
         return {}
     if noise is None:
         raise ValueError(f"{dynamics.name} has noise: give a seed, for example noise=0")
-    if not isinstance(noise, int):
-        raise TypeError(f"noise must be a seed, a whole number; got {noise!r}")
     return {"noise": Noise(noise).seed}
 
 

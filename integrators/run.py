@@ -31,12 +31,13 @@ class Run:
         self.indices: list[int] = []
         self.saved: dict[str, list[Tensor]] = {name: [] for name in names}
         self.any_lost = self.all_lost = False
+        self.last_words = ""
+        self.reason = "overflow"
         if lost is not None:
             self.stopped_at.copy_(lost)
             self.any_lost = bool((lost >= 0).any())
-        self.last_words = ""
-        self.reason = "overflow"
         self.save()
+        self.all_lost = bool(self.stopped_at.numel()) and bool((self.stopped_at >= 0).all())
 
     def is_due(self, index: int) -> bool:
         return index % self.save_every == 0 or index == self.last
@@ -64,15 +65,19 @@ class Run:
         """Several steps; if anything overflowed, once more, one by one, to see what and when."""
         if not self.any_lost:
             before, done, count = self.s.copy(), self.done, len(self.indices)
-            for _ in range(steps):
-                stepper(self.s, self.done)
-                self.done += 1
-                if self.is_due(self.done):
-                    self.save()
-            if bool(self._finite(self.s).all()):
+            try:
+                for _ in range(steps):
+                    stepper(self.s, self.done)
+                    self.done += 1
+                    if self.is_due(self.done):
+                        self.save()
+            finally:  # also after Ctrl-C: what is saved has been looked at
+                overflowed = not bool(self._finite(self.s).all())
+                if overflowed:
+                    self.s, self.done = before, done
+                    self.forget(count)
+            if not overflowed:
                 return
-            self.s, self.done = before, done
-            self.forget(count)
         for _ in range(steps):
             previous = self.s.copy()
             stepper(self.s, self.done)
@@ -118,7 +123,10 @@ class Run:
         many = f"{len(lost)} of {self.stopped_at.numel()} trajectories; the first " * (
             self.stopped_at.numel() > 1
         )
-        where = f"{many}at step {first} (t = {first * step:g}), coming from {self.last_words}"
+        where = f"{many}at step {first} (t = {first * step:g})"
+        if not self.last_words:
+            return f"lost before the run went on: {where}"
+        where += f", coming from {self.last_words}"
         if self.reason != "overflow":
             return f"no flow backwards: {where}: {self.reason}"
         return (

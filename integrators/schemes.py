@@ -68,7 +68,27 @@ def heun(
 
 
 SCHEMES: dict[str, Callable[..., None]] = {"euler-maruyama": euler_maruyama, "heun": heun}
-GRADIENTS = {"euler-maruyama": 1, "heun": 2}  # points a step looks at
+WEAK_ORDER = {"euler-maruyama": 1, "heun": 2}
+GRADIENTS = {"euler-maruyama": 1, "heun": 2}
+
+
+def gradients_per_step(method: str, dynamics: Dynamics) -> int:
+    """At how many points a step takes the gradient: Heun's also where an amplitude reads it."""
+    reading = sum("g" in part.reads for part in _noisy(dynamics)) if method == "heun" else 0
+    return GRADIENTS[method] + 2 * reading
+
+
+def refuse_scheme(method: str, word: object = None) -> None:
+    """ValueError for an unknown scheme, and for a word along with one."""
+    if method not in SCHEMES:
+        raise ValueError(
+            f"unknown method {method!r}; choose one of {', '.join(('word', *SCHEMES))}"
+        )
+    if word is not None:
+        raise ValueError(
+            f"method={method!r} takes the whole vector field, not a word; leave out "
+            f"word={str(word)!r}, or method"
+        )
 
 
 def _noisy(dynamics: Dynamics) -> Iterator[NoisyPart]:

@@ -12,10 +12,10 @@ from .backward import NoPastError, careful_step, largest_start, may_lack_a_past,
 from .field import Field, SampledField
 from .noise.draws import Source
 from .noise.noise import Noise
-from .resume import last_state, refuse_another_run
+from .resume import refuse_another_run, resumed
 from .run import Run
-from .schemes import SCHEMES, Method
-from .start import first_state, on_tensors
+from .schemes import Method, refuse_scheme
+from .start import first_state, on_tensors, refuse_shapes
 from .steppers import SchemeStepper, WordStepper
 from .trajectory import Status, Trajectory, record
 from .words.word import Word
@@ -69,11 +69,12 @@ def simulate(
     """
     step, steps, save_every = _check(step, steps, save_every)
     noise = _noise(noise, dynamics, landscape, x0)
-    earlier = x0 if isinstance(x0, Trajectory) else None
-    if earlier is not None:
-        x0 = last_state(earlier)
+    earlier, going_on = (x0, resumed(x0)) if isinstance(x0, Trajectory) else (None, None)
+    if going_on is not None:
+        x0 = going_on.state
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
+    refuse_shapes(dynamics, s)
     settings = {
         "word": None,
         "step": step,
@@ -91,12 +92,12 @@ def simulate(
         settings["word"] = plan.text
         stepper = WordStepper(plan, step, landscape, source)
     else:
-        _refuse_scheme(method, word)
+        refuse_scheme(method, word)
         stepper = SchemeStepper(dynamics, method, step, landscape, source)
     begin, lost = 0, None
-    if earlier is not None:
-        begin = refuse_another_run(earlier, dynamics, landscape, settings)
-        lost = earlier.stopped_at
+    if earlier is not None and going_on is not None:
+        refuse_another_run(earlier, s, dynamics, landscape, settings)
+        begin, lost = going_on.begin, going_on.lost
     run = Run(s, dynamics.variables, begin, steps, save_every, lost)
     if plan is not None and begin == 0 and may_lack_a_past(plan.substeps):
         _refuse_to_start(plan, step, s, landscape)
@@ -123,18 +124,6 @@ def simulate(
     )
 
 
-def _refuse_scheme(method: str, word: str | Word | None) -> None:
-    if method not in SCHEMES:
-        raise ValueError(
-            f"unknown method {method!r}; choose one of {', '.join(('word', *SCHEMES))}"
-        )
-    if word is not None:
-        raise ValueError(
-            f"method={method!r} takes the whole vector field, not a word; leave out "
-            f"word={str(word)!r}, or method"
-        )
-
-
 def _noise(
     noise: int | Noise | None, dynamics: Dynamics, landscape: Field, x0: Any
 ) -> Noise | None:
@@ -144,6 +133,8 @@ def _noise(
         who = f"{dynamics.name} has noise"
     elif isinstance(landscape, SampledField):
         who = f"{landscape.name} samples its gradients"
+    elif given is not None and isinstance(dynamics, Dynamics):
+        raise ValueError(f"{dynamics.name} has no noise, nor has the landscape; leave out noise")
     else:
         return None
     if given is not None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
 from .field import Field
-from .start import first_state, on_tensors
+from .start import first_state, on_tensors, refuse_shapes
 from .trajectory import Status, Trajectory, record
 
 SCIPY: dict[str, Any] = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
@@ -73,6 +73,7 @@ def solve(
     s = first_state(dynamics, landscape, x0, dtype, device)
     rtol = max(rtol, 10 * torch.finfo(s.x.dtype).eps)
     dynamics = on_tensors(dynamics, s.x.device)
+    refuse_shapes(dynamics, s)
     problem = _Problem(dynamics, landscape, s)
     if method in SCIPY:
         if s.x.device.type != "cpu":

@@ -18,6 +18,24 @@ def on_tensors(dynamics: Dynamics, device: torch.device) -> Dynamics:
     return dynamics.bind({k: torch.as_tensor(v, device=device) for k, v in arrays.items()})
 
 
+def refuse_shapes(dynamics: Dynamics, s: State) -> None:
+    """ValueError for a hyperparameter that does not broadcast to x, coordinates first."""
+    whole = tuple(s.x.shape)
+    for name, value in dynamics.hyperparameters.items():
+        given = tuple(value.shape) if isinstance(value, Tensor) else ()
+        try:
+            fits = torch.broadcast_shapes(given, whole) == whole
+        except RuntimeError:
+            fits = False
+        if not fits:
+            shape, batch = whole[: s.rank], whole[s.rank :]
+            each = (*shape, *(1,) * len(batch))
+            raise ValueError(
+                f"{name} of {dynamics.name} has shape {given}; one number for each coordinate has "
+                f"shape {each}, one for each trajectory {batch}, both {whole}"
+            )
+
+
 def first_state(
     dynamics: Dynamics,
     landscape: Field,

@@ -72,7 +72,8 @@ class SchemeStepper:
         self._noise = source and SchemeNoise(source)
         self._sampled = None
         if source is not None and isinstance(landscape, SampledField):
-            self._sampled = SampledGradient(source, landscape, schemes.GRADIENTS[method])
+            points = schemes.gradients_per_step(method, dynamics)
+            self._sampled = SampledGradient(source, landscape, points)
 
     def __call__(self, s: State, n: int) -> None:
         noise = self._noise.at(n) if self._noise else {}

@@ -89,7 +89,7 @@ class Trajectory:
                 f"{later!r} does not go on from the last state of {self!r}; make it with "
                 "simulate(dynamics, landscape, run, step=..., steps=...)"
             )
-        steps = self.settings["steps"] + later.settings["steps"]
+        steps = round(later.times[-1].item() / later.settings["step"])
         return replace(
             later,
             times=torch.cat([self.times, later.times[1:]]),

@@ -13,9 +13,7 @@ from ...dynamics import SILENCE, Dynamics, NoisyPart, Part, State
 from ..field import SampledField
 from ..step import Draw
 from ..words.word import Substep
-from .noise import Noise
-
-_SAMPLES = 26  # channel of the uniforms with which a landscape samples; 0 to 25 are A to Z
+from .noise import SAMPLES, Noise, channel_of
 
 
 def quiet(pieces: Sequence[tuple[Part, Any]]) -> Draw:
@@ -60,13 +58,13 @@ class Source:
     def normals(self, part: NoisyPart, tick: int, count: int) -> Tensor:
         """[count, *shape of the noisy variable, *batch], standard normal."""
         shape, dtype = self._kinds[part.noisy]
-        channel = ord(part.driver) - ord("A")
+        channel = channel_of(part.driver)
         z = self.noise.normals(tick, channel, count, math.prod(shape), math.prod(self._batch))
         return z.reshape(count, *shape, *self._batch).to(self._device, dtype)
 
     def uniforms(self, tick: int, count: int) -> Tensor:
         """[count, *batch] in [0, 1)."""
-        u = self.noise.uniforms(tick, _SAMPLES, 1, count, math.prod(self._batch))
+        u = self.noise.uniforms(tick, SAMPLES, 1, count, math.prod(self._batch))
         return u.reshape(count, *self._batch).to(self._device)
 
     def increment(self, part: NoisyPart, ticks: range) -> Tensor:

@@ -10,6 +10,13 @@ from torch import Tensor
 
 from . import philox
 
+SAMPLES = 26  # the channel of the uniforms with which a landscape samples; 0 to 25 are A to Z
+
+
+def channel_of(driver: str) -> int:
+    """The channel of a Brownian motion, by its letter."""
+    return ord(driver) - ord("A")
+
 
 @dataclass(frozen=True)
 class Noise:

@@ -8,14 +8,15 @@ from torch import Tensor
 from ...dynamics import Dynamics, NoisyPart
 from ..bundle import Bundle
 from ..words.word import Substep
-from .noise import Noise
+from .noise import Noise, channel_of
 
 
 class ParameterNoise:
     """Normal numbers for the noisy letters of an optimizer's word.
 
     They depend on the seed, the place of the parameter in the optimizer, how many steps that
-    parameter has made, and the element; so a resumed run has the noise it would have had.
+    parameter has made, and the element; so a resumed run has the noise it would have had. A
+    variable with one number per group has the noise of the group's first parameter.
     """
 
     def __init__(self, dynamics: Dynamics, substeps: Sequence[Substep]) -> None:
@@ -31,14 +32,13 @@ class ParameterNoise:
         """z[0], z[1], ... for the letter at `place` of the word.
 
         steps    of each parameter, how many it had begun before this one
-        owners   of each parameter, its place in the optimizer, and the variable with noise
+        owners   of each parameter, the trajectory whose noise it has, and the noisy variable
         """
         rows: list[list[Any]] = []
-        for step, (index, value) in zip(steps, owners, strict=True):
+        for step, (trajectory, value) in zip(steps, owners, strict=True):
             tick = step * self._per_step[place] + self._numbers[place]
-            channel = ord(part.driver) - ord("A")
-            noise = Noise(seed, first=index)
-            z = noise.normals(tick, channel, part.normals, value.numel(), 1)
+            noise = Noise(seed, first=trajectory)
+            z = noise.normals(tick, channel_of(part.driver), part.normals, value.numel(), 1)
             z = z.reshape(part.normals, *value.shape).to(value.device, value.dtype)
             rows.append(list(z))
         return [Bundle(column) for column in zip(*rows, strict=True)]

@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from problems import parameter
+from problems import NOISY_DYNAMICS, parameter
 from torch import Tensor, nn
 
-from dashpot.dynamics import CD, Langevin
+from dashpot.dynamics import CD, AdaptiveLangevin, Dynamics, Langevin, OverdampedLangevin
 from dashpot.integrators import Noise, optim, simulate
 from dashpot.landscapes import Quadratic
 
@@ -99,5 +99,44 @@ def test_a_seed_is_asked_for_where_there_is_noise() -> None:
         optim.optimizer(LANGEVIN, [param], lr=0.1)
     with pytest.raises(ValueError, match="CD has no noise; leave out noise=3"):
         optim.optimizer(CD(0.1, 0.1), [param], lr=0.1, noise=3)
-    with pytest.raises(TypeError, match="noise must be a seed"):
+    with pytest.raises(TypeError, match=r"seed must be a whole number; got 0\.5"):
         optim.optimizer(LANGEVIN, [param], lr=0.1, noise=0.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dynamics", NOISY_DYNAMICS, ids=lambda d: d.name)
+def test_every_noisy_dynamics_runs(dynamics: Dynamics) -> None:
+    if any(callable(v) for part in dynamics.parts.values() for v in part.options.values()):
+        pytest.skip("an amplitude that is a function of x is for simulate")
+    for word in {dynamics.word, "".join(dynamics.parts)}:
+        param = parameter([1.0, -0.5])
+        optimizer = optim.optimizer(dynamics, [param], lr=0.05, word=word, noise=1)
+        points = [run(param, optimizer, 1) for _ in range(5)]
+        assert torch.stack(points).isfinite().all()
+        assert optimizer.state[param]["steps"] == 5
+
+
+def test_overdamped_langevin_is_sgld() -> None:
+    """x ← x − h∇f + √(2Th) z with the noise of the simulation: the word FN."""
+    param = parameter([1.0, -0.5])
+    optimizer = optim.optimizer(OverdampedLangevin(0.3), [param], lr=0.1, noise=7)
+    ends = [run(param, optimizer, 1) for _ in range(6)]
+    field = Quadratic([1.0, 2.0])
+    expected = simulate(OverdampedLangevin(0.3), field, [1.0, -0.5], step=0.1, steps=6, noise=7)
+    assert torch.allclose(torch.stack(ends), expected["x"][1:], rtol=1e-12, atol=1e-14)
+
+
+def test_one_friction_for_a_group_has_one_noise() -> None:
+    """With all noise on the shared ξ, how the elements are cut into parameters changes nothing."""
+    dynamics = AdaptiveLangevin(gamma=0.0, temperature=0.5, mu=1.0, alpha=0.8)
+    runs = []
+    for cut in ([[1.0, -0.5]], [[1.0], [-0.5]]):
+        params = [parameter(values) for values in cut]
+        optimizer = optim.optimizer(dynamics, params, lr=0.1, noise=3)
+        for _ in range(6):
+            for p in params:
+                p.grad = p.detach().clone()
+            optimizer.step()
+        runs.append(torch.cat([p.detach() for p in params]))
+    expected = simulate(dynamics, Quadratic([1.0, 1.0]), [1.0, -0.5], step=0.1, steps=6, noise=3)
+    assert torch.allclose(runs[0], runs[1], rtol=1e-13)
+    assert torch.allclose(runs[0], expected["x"][-1], rtol=1e-12)

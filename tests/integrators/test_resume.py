@@ -8,7 +8,7 @@ import torch
 from problems import CoupledQuartic
 from torch import Tensor
 
-from dashpot.dynamics import CD, KFAD, Dynamics, Langevin
+from dashpot.dynamics import CD, KFAD, AdaptiveLangevin, Dynamics, Langevin
 from dashpot.integrators import Noise, Trajectory, simulate, solve
 from dashpot.landscapes import DoubleWell, Quadratic
 
@@ -31,6 +31,7 @@ class Sampled(CoupledQuartic):
         (Langevin(0.7, 0.3), {"noise": 4, "method": "heun"}),
         (Langevin(0.7, 0.3), {"noise": 4, "dtype": torch.float32}),
         (KFAD(0.1, 0.4, 0.9), {"word": "BACDCAB"}),
+        (AdaptiveLangevin(0.1, 0.4, 0.9, 0.3, 0.2), {"noise": 2}),
         (CD(0.1, 0.4), {"word": "BACDCAB", "noise": 3, "sampled": True}),
         (CD(0.1, 0.4), {"noise": 3, "sampled": True, "method": "heun"}),
     ],
@@ -41,8 +42,8 @@ def test_bit_for_bit(dynamics: Dynamics, options: dict[str, Any], tmp_path: Path
     whole = simulate(dynamics, landscape, X0, step=0.01, steps=200, save_every=3, **options)
     first = simulate(dynamics, landscape, X0, step=0.01, steps=77, save_every=7, **options)
     saved = Trajectory.load(first.save(tmp_path / "run"))
-    if "sampled" not in options and dynamics.name != "KFAD":
-        options.pop("noise")  # a saved run knows its noise
+    if not isinstance(landscape, Sampled):
+        options.pop("noise", None)  # a saved run knows its noise
     options.pop("dtype", None)
     later = simulate(dynamics, landscape, saved, step=0.01, steps=123, save_every=9, **options)
     assert whole.status == "finished"
@@ -71,6 +72,44 @@ def test_a_lost_trajectory_stays_lost_while_others_go_on() -> None:
     assert torch.equal(first.joined(later)["x"].nan_to_num(), whole["x"].nan_to_num())
 
 
+def test_an_interrupted_run_goes_on_where_it_was_saved() -> None:
+    """Ctrl-C between two saved states, after a trajectory was lost behind the last of them."""
+
+    class Interrupting(DoubleWell):
+        def __init__(self, stop: int) -> None:
+            super().__init__(1)
+            self.left = stop
+
+        def df(self, x: Tensor) -> Tensor:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return super().df(x)
+
+    x0, cd = torch.tensor([[0.5], [60.0]], dtype=torch.float64), CD(0.1, 0.0)
+    whole = simulate(cd, DoubleWell(1), x0, step=0.1, steps=100, save_every=20)
+    assert 0 < whole.stopped_at[1] < 20  # lost before the first saved state
+    for stop in (9, 30, 70, 75, 88, 110, 140):
+        part = simulate(cd, Interrupting(stop), x0, step=0.1, steps=100, save_every=20)
+        assert part.status == "interrupted"
+        done = round(part.times[-1].item() / 0.1)
+        rest = simulate(cd, DoubleWell(1), part, step=0.1, steps=100 - done, save_every=20)
+        joined = part.joined(rest)
+        assert torch.equal(joined["x"].nan_to_num(), whole["x"].nan_to_num())
+        assert torch.equal(joined.stopped_at, whole.stopped_at)
+        assert joined.settings["steps"] == 100
+        assert joined.status == whole.status
+
+
+def test_a_wholly_lost_run_stays_as_it_is() -> None:
+    cd, well = CD(0.1, 0.0), DoubleWell(1)
+    lost = simulate(cd, well, [60.0], step=0.1, steps=50)
+    later = simulate(cd, well, lost, step=0.1, steps=50)
+    assert later.status == "diverged" and len(later) == 1
+    assert torch.equal(later.stopped_at, lost.stopped_at)
+    assert later.message == lost.message  # from the last finite state it is lost again
+
+
 def test_what_goes_on_must_be_what_was_begun() -> None:
     langevin, well = Langevin(0.7, 0.3), DoubleWell(1)
     run = simulate(langevin, well, step=0.1, steps=5, noise=1)
@@ -84,6 +123,9 @@ def test_what_goes_on_must_be_what_was_begun() -> None:
         simulate(Langevin(0.7, 0.4), well, run, step=0.1, steps=5)
     with pytest.raises(ValueError, match=r"with landscape ="):
         simulate(langevin, Quadratic([1.0]), run, step=0.1, steps=5)
+    with pytest.raises(ValueError, match="on this Quadratic its last state has another energy"):
+        stiff = simulate(langevin, Quadratic([3.0]), [1.0], step=0.1, steps=5, noise=1)
+        simulate(langevin, Quadratic([1.0]), stiff, step=0.1, steps=5)
     cd = CD(0.1, 0.0)
     with pytest.raises(ValueError, match="was not made by simulate"):
         simulate(cd, well, solve(cd, well, until=1.0), step=0.1, steps=5)

@@ -12,6 +12,7 @@ from dashpot.dynamics import (
     CD,
     LDHD,
     Descent,
+    Diffusion,
     Drift,
     Dynamics,
     Kick,
@@ -55,8 +56,8 @@ def test_threads_change_nothing() -> None:
         runs = []
         for count in (1, 2):
             torch.set_num_threads(count)
-            x0 = starts(5000)
-            runs.append(simulate(LANGEVIN, DoubleWell(2), x0, step=0.05, steps=20, noise=1)["x"])
+            x0 = starts(40_000)  # torch uses several threads from 32,768 numbers on
+            runs.append(simulate(LANGEVIN, DoubleWell(2), x0, step=0.05, steps=10, noise=1)["x"])
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*runs)
@@ -212,3 +213,25 @@ def test_a_new_sample_wherever_x_has_moved() -> None:
         assert len(field.seen) == len(set(field.seen)) == 10 * looks
     with pytest.raises(ValueError, match="samples its gradients: give a seed"):
         simulate(both, field, step=0.1, steps=10)
+
+
+def test_noise_is_refused_where_there_is_none() -> None:
+    with pytest.raises(ValueError, match="CD has no noise, nor has the landscape; leave out noise"):
+        simulate(CD(0.1, 0.1), Quadratic([1.0]), step=0.1, steps=1, noise=0)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3,), (1, 2)])
+def test_a_hyperparameter_must_fit_x(shape: tuple[int, ...]) -> None:
+    """Two coordinates, five trajectories: [2, 1] is per coordinate, [5] per trajectory."""
+    bowl = Quadratic([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"temperature of Langevin has shape .*\(2, 1\), .*\(5,\)"):
+        bad = 0.5 + torch.rand(shape)
+        simulate(Langevin(1.0, bad), bowl, torch.zeros(5, 2), step=0.1, steps=1, noise=0)
+    for good in ((2, 1), (5,), (2, 5), ()):
+        run = simulate(
+            Langevin(1.0, torch.rand(good)), bowl, torch.zeros(5, 2), step=0.1, steps=1, noise=0
+        )
+        assert run["x"].shape == (2, 5, 2)
+    diffusing = Dynamics(Descent(1.0), Diffusion(torch.rand(2, 1)))
+    with pytest.raises(ValueError, match=r"each coordinate has shape \(2,\)"):
+        simulate(diffusing, bowl, torch.zeros(2), step=0.1, steps=1, noise=0)
