@@ -1,11 +1,22 @@
 """What moves: state, parts, and the catalogue of dynamics with their energies."""
 
-from .adaptive_langevin import AdaptiveLangevin
 from .catalogue import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD
-from .check import check
+from .checking.check import check
 from .damping import CubicDamping, CubicLinearDamping, LinearDamping, WeightDecay
 from .descent import Descent
-from .diffusion import (
+from .drift import BiasCorrectedDrift, Clock, Drift, MassiveDrift, PreconditionedDrift
+from .dynamics import Dynamics
+from .elements import Scalar
+from .friction import KineticFriction, Thermostat
+from .kick import Kick
+from .moment import SecondMoment
+from .momentum.fixed import FixedMomentum
+from .momentum.flows import NAG, AdamODE, GradientFlow, Nesterov
+from .momentum.high_resolution import HighResolutionHB, HighResolutionNAGC, HighResolutionNAGSC
+from .momentum.modified import ModifiedMomentum, UniformMomentum
+from .momentum.second_order import MomentumFlow
+from .noise.adaptive_langevin import AdaptiveLangevin
+from .noise.diffusion import (
     Diffusion,
     MomentumDiffusion,
     MultiplicativeMomentumNoise,
@@ -13,25 +24,14 @@ from .diffusion import (
     OverdampedNoise,
     PureNoise,
 )
-from .drift import BiasCorrectedDrift, Clock, Drift, MassiveDrift, PreconditionedDrift
-from .dynamics import Dynamics
-from .elements import Scalar
-from .friction import KineticFriction, Thermostat
-from .kick import Kick
-from .langevin import CubicLangevin, Langevin, OverdampedLangevin
-from .moment import SecondMoment
-from .momentum.fixed import FixedMomentum
-from .momentum.flows import NAG, AdamODE, GradientFlow, Nesterov
-from .momentum.high_resolution import HighResolutionHB, HighResolutionNAGC, HighResolutionNAGSC
-from .momentum.modified import ModifiedMomentum, UniformMomentum
-from .momentum.second_order import MomentumFlow
-from .noisy import SILENCE, NoisyPart
-from .ornstein_uhlenbeck import DriftOrnsteinUhlenbeck, OrnsteinUhlenbeck
+from .noise.friction_noise import CubicNoise, FrictionNoise
+from .noise.langevin import CubicLangevin, Langevin, OverdampedLangevin
+from .noise.noisy import SILENCE, NoisyPart
+from .noise.ornstein_uhlenbeck import DriftOrnsteinUhlenbeck, OrnsteinUhlenbeck
+from .noise.stochastic_gradient import DescentNoise, MultiplicativeDescentNoise, SGDFlow
 from .part import NonNegative, Part, Positive
 from .rank_one import RankOneFriction
 from .state import State
-from .stochastic_gradient import DescentNoise, MultiplicativeDescentNoise, SGDFlow
-from .thermostat import CubicNoise, FrictionNoise
 from .vanishing import RisingKick, VanishingDamping
 
 __all__ = [

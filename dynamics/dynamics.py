@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 
 from .call import refuse_unknown, signature, typed
-from .noisy import NoisyPart, heating
+from .noise.noisy import NoisyPart, heating
 from .part import Part, is_scalar
 from .state import State
 
@@ -32,7 +32,8 @@ class Dynamics:
         arguments        of its class: what a subclass was made from, by name
 
     Raises TypeError for something that is not a part, ValueError for two parts of one letter,
-    one hyperparameter name with two values, or a system in which nothing moves x.
+    one hyperparameter name with two values, two noises with one driver, or a system in which
+    nothing moves x.
     """
 
     word: str
@@ -79,6 +80,7 @@ class Dynamics:
         self.name = name or type(self).__name__
         self.citation = citation or type(self).citation
         _refuse_conflicts(self.parts)
+        _refuse_correlated_noise(self.parts, self.combined)
         moved = _unique(v for part in self.parts.values() for v in part.writes)
         if "x" not in moved:
             raise ValueError(f"{self.name}: no part moves x; add Drift()")
@@ -210,6 +212,30 @@ def _refuse_conflicts(parts: Mapping[str, Part]) -> None:
                     f"the hyperparameter {name} is {known} in {type(first).__name__} and {value} "
                     f"in {type(part).__name__}; give both the same value, or rename the field"
                 )
+
+
+def _refuse_correlated_noise(parts: Mapping[str, Part], combined: Mapping[str, Part]) -> None:
+    known: dict[str, NoisyPart] = {}
+    for part in parts.values():
+        if not isinstance(part, NoisyPart):
+            continue
+        if part.driver in known:
+            raise ValueError(
+                f"correlated noise is not supported: {known[part.driver]} and {part} both have "
+                f"the driver {part.driver!r}; give each its own"
+            )
+        known[part.driver] = part
+    for part in combined.values():
+        own, theirs = _drivers((part,)), _drivers(part.split())
+        if own != theirs:
+            raise ValueError(
+                f"{part} must have the driver of its noisy summand: they have "
+                f"{', '.join(theirs) or 'none'}, it has {', '.join(own) or 'none'}"
+            )
+
+
+def _drivers(parts: Iterable[Part]) -> list[str]:
+    return [part.driver for part in parts if isinstance(part, NoisyPart)]
 
 
 def _cautious_word(parts: Mapping[str, Part]) -> str:

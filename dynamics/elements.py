@@ -52,6 +52,9 @@ exp = _elementwise("exp", _float_exp)
 sqrt = _elementwise("sqrt", lambda x: math.sqrt(x) if x >= 0 else math.nan)
 abs = _elementwise("abs", math.fabs)
 log1p = _elementwise("log1p", lambda x: math.log1p(x) if x > -1 else math.nan)
+sin = _elementwise("sin", math.sin)
+cos = _elementwise("cos", math.cos)
+tanh = _elementwise("tanh", math.tanh)
 
 
 def maximum(x: Value, bound: float) -> Value:
@@ -146,14 +149,27 @@ def soft_cap(a: Value, p: Value) -> Value:
 
 
 def total(x: Value, rank: int) -> Value:
-    """Σ x over the coordinates: the first `rank` axes of an array, everything in a list."""
-    if isinstance(x, Tensor):
-        return x.sum(dim=tuple(range(rank))) if rank else x
-    if isinstance(x, float | int):
-        return x
-    if isinstance(x, np.ndarray | np.generic):
-        return x.sum(axis=tuple(range(rank))) if rank else x
-    return x.total()
+    """Σ x over the coordinates: the first `rank` axes of an array, everything in a list.
+
+    One half of the coordinates is added to the other until one is left. The last bit of a library's
+    own sum depends on the layout of memory: on the number of trajectories beside this one.
+    """
+    if isinstance(x, Tensor | np.ndarray):
+        return _folded(x.reshape(math.prod(x.shape[:rank]), *x.shape[rank:])) if rank else x
+    return x if isinstance(x, float | int | np.generic) else x.total()
+
+
+def _folded(x: Value) -> Value:
+    """The sum over the first axis, in an order that depends on its length only."""
+    if not len(x):
+        return x.sum(0)
+    carried = []  # the last one of each odd length
+    while len(x) > 1:
+        half = len(x) // 2
+        if len(x) % 2:
+            carried.append(x[-1])
+        x = x[:half] + x[half : 2 * half]
+    return sum(carried, x[0])
 
 
 def rowmean(x: Value, rank: int) -> Value:

@@ -45,6 +45,10 @@ def is_scalar(value: Any) -> bool:
     )
 
 
+def is_letter(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 1 and "A" <= value <= "Z"
+
+
 @dataclass(frozen=True)
 class Part:
     """One summand of a vector field; subclass it as a small frozen dataclass.
@@ -90,7 +94,7 @@ class Part:
         for name in ("letter", "reads", "writes"):
             if not hasattr(cls, name):
                 raise TypeError(f"{cls.__name__} must declare `{name}`; see Part for an example")
-        if not (len(cls.letter) == 1 and "A" <= cls.letter <= "Z"):
+        if not is_letter(cls.letter):
             raise TypeError(f"{cls.__name__}.letter must be one capital A to Z; got {cls.letter!r}")
         for name in ("reads", "writes"):
             if isinstance(getattr(cls, name), str):

@@ -81,6 +81,15 @@ class Bundle:
     def log1p(self) -> "Bundle":
         return self._map("log1p")
 
+    def sin(self) -> "Bundle":
+        return self._map("sin")
+
+    def cos(self) -> "Bundle":
+        return self._map("cos")
+
+    def tanh(self) -> "Bundle":
+        return self._map("tanh")
+
     def maximum(self, bound: float) -> "Bundle":
         return self._with(bound, "clamp_min")
 

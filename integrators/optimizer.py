@@ -366,7 +366,7 @@ def _seed(dynamics: Dynamics, noise: int | None) -> dict[str, int]:
             raise ValueError(f"{dynamics.name} has no noise; leave out noise={noise!r}")
         return {}
     if noise is None:
-        raise ValueError(f"{dynamics.name} has noise: give a seed, for example noise=0")
+        raise ValueError(f"{dynamics.name} has noise: give a seed, such as noise=1")
     return {"noise": Noise(noise).seed}
 
 

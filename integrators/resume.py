@@ -19,12 +19,14 @@ _CLOSE = 1e-9  # energies of one state, by another batch or another machine
 class Resumed:
     """Where a run goes on.
 
+    run    what goes on
     state  its last saved variables, coordinates last; those that were lost by then are zero
     lost   [*batch], the steps at which they were; −1 also where a trajectory was lost after the
            last state that was saved: it will be again
     begin  the index of the step after which the state was saved
     """
 
+    run: Trajectory
     state: dict[str, Tensor]
     lost: Tensor
     begin: int
@@ -45,7 +47,7 @@ def resumed(run: Trajectory) -> Resumed:
         name: torch.where(dead.reshape(*dead.shape, *(1,) * extra[name]), 0.0, value)
         for name, value in lasts.items()
     }
-    return Resumed(state, torch.where(dead, run.stopped_at, -1), begin)
+    return Resumed(run, state, torch.where(dead, run.stopped_at, -1), begin)
 
 
 def refuse_another_run(

@@ -113,7 +113,8 @@ class Run:
             finite &= value.flatten(0, extra - 1).all(0) if extra else value
         return finite
 
-    def message(self, status: Status, step: float) -> str:
+    def message(self, status: Status, step: float, damped: bool) -> str:
+        """What happened; `damped`: without noise, so that a cautious word helps."""
         if status == "interrupted":
             return f"interrupted after step {self.done}"
         if not self.any_lost:
@@ -129,10 +130,13 @@ class Run:
         where += f", coming from {self.last_words}"
         if self.reason != "overflow":
             return f"no flow backwards: {where}: {self.reason}"
-        return (
-            f"overflow: {where}. Try a smaller step, or a word in which every kick is damped "
-            "before the drift that follows, such as BCDA"
-        )
+        advice = "a smaller step"
+        if damped:
+            advice += (
+                ", or a word in which every kick is damped before the drift that follows, such as "
+                "BCDA"
+            )
+        return f"overflow: {where}. Try {advice}"
 
 
 def _describe(s: State, lost: Tensor, names: tuple[str, ...]) -> str:

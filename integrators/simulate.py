@@ -29,10 +29,10 @@ def simulate(
     landscape: Field,
     x0: Any = None,
     *,
-    step: float,
+    step: float | None = None,
     steps: int,
     word: str | Word | None = None,
-    method: Method = "word",
+    method: Method | None = None,
     noise: int | Noise | None = None,
     save_every: int = 1,
     dtype: torch.dtype | None = None,
@@ -46,10 +46,10 @@ def simulate(
     x0          starting points `[..., *shape]` (tensor, array, list), or a dict of variables by
                 name ({"x": ..., "p": ...}); the others start at zero. None: landscape's start.
                 A `Trajectory`: the run goes on from its last state, with the numbers it would
-                have had without the break, bit for bit
+                have had without the break, bit for bit; step, word, method and noise are its own
     word        order of the letters; None: the dynamics' default word
-    method      "word"; or a scheme for the whole vector field, which needs the parts' rates and
-                amplitudes only: "euler-maruyama", "heun" (see `integrators.schemes`)
+    method      "word" (None); or a scheme for the whole vector field, which needs the parts'
+                rates and amplitudes only: "euler-maruyama", "heun" (see `integrators.schemes`)
     noise       for a dynamics with noise (in the sense of Itô) or a landscape with sampled
                 gradients: a seed or a `Noise`. Of two runs with one seed the same trajectories
                 have the same noise, whatever else is in the batch
@@ -67,11 +67,17 @@ def simulate(
     there is, in the first step of every trajectory. It gives a step size that works. If only
     some ask for too much, or later in the run, they are lost like those that overflow.
     """
-    step, steps, save_every = _check(step, steps, save_every)
-    noise = _noise(noise, dynamics, landscape, x0)
-    earlier, going_on = (x0, resumed(x0)) if isinstance(x0, Trajectory) else (None, None)
+    going_on = resumed(x0) if isinstance(x0, Trajectory) else None
     if going_on is not None:
-        x0 = going_on.state
+        own = going_on.run.settings
+        x0, step = going_on.state, own["step"] if step is None else step
+        if word is None and method is None:
+            word, method = own["word"], own["method"]
+        if noise is None and own.get("noise"):
+            noise = Noise(**own["noise"])
+    method = method or "word"
+    step, steps, save_every = _check(step, steps, save_every)
+    noise = _noise(noise, dynamics, landscape)
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
     refuse_shapes(dynamics, s)
@@ -95,8 +101,8 @@ def simulate(
         refuse_scheme(method, word)
         stepper = SchemeStepper(dynamics, method, step, landscape, source)
     begin, lost = 0, None
-    if earlier is not None and going_on is not None:
-        refuse_another_run(earlier, s, dynamics, landscape, settings)
+    if going_on is not None:
+        refuse_another_run(going_on.run, s, dynamics, landscape, settings)
         begin, lost = going_on.begin, going_on.lost
     run = Run(s, dynamics.variables, begin, steps, save_every, lost)
     if plan is not None and begin == 0 and may_lack_a_past(plan.substeps):
@@ -119,14 +125,12 @@ def simulate(
         run.stacked(),
         settings,
         status=status,
-        message=run.message(status, step),
+        message=run.message(status, step, damped=not dynamics.is_noisy),
         stopped_at=run.stopped_at.cpu(),
     )
 
 
-def _noise(
-    noise: int | Noise | None, dynamics: Dynamics, landscape: Field, x0: Any
-) -> Noise | None:
+def _noise(noise: int | Noise | None, dynamics: Dynamics, landscape: Field) -> Noise | None:
     """The noise of a run that has some, made from a seed where it is one."""
     given = noise if noise is None or isinstance(noise, Noise) else Noise(noise)
     if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
@@ -139,9 +143,7 @@ def _noise(
         return None
     if given is not None:
         return given
-    if isinstance(x0, Trajectory) and x0.settings.get("noise"):
-        return Noise(**x0.settings["noise"])  # of the run that goes on
-    raise ValueError(f"{who}: give a seed, noise=0, or noise=Noise(seed=0, ...)")
+    raise ValueError(f"{who}: give a seed, such as noise=1, or noise=Noise(seed=1, ...)")
 
 
 def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:
@@ -160,11 +162,14 @@ def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> Non
     )
 
 
-def _check(step: Any, steps: Any, save_every: Any) -> tuple[float, int, int]:
+def _check(given: Any, steps: Any, save_every: Any) -> tuple[float, int, int]:
+    refusal = f"step must be a number, the step size h; got {given!r}"
+    if isinstance(given, str | bool):
+        raise TypeError(refusal)
     try:
-        step = float(step)
+        step = float(given)
     except (TypeError, ValueError):
-        raise TypeError(f"step must be a number; got {step!r}") from None
+        raise TypeError(refusal) from None
     if not (math.isfinite(step) and step > 0):
         raise ValueError(f"step must be a finite number > 0; got {step}")
     return step, _count("steps", steps), _count("save_every", save_every)

@@ -59,7 +59,7 @@ def solve(
     """
     if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
         raise ValueError(
-            f"{dynamics.name} has noise, and solve is for ODEs; use simulate(..., noise=0)"
+            f"{dynamics.name} has noise, and solve is for ODEs; use simulate with a seed (noise=1)"
         )
     if method not in (*SCIPY, *TORCHDIFFEQ):
         raise ValueError(

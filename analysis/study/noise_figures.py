@@ -61,9 +61,8 @@ def _laws(curves: dict[str, Any]) -> Iterator[Picture]:
             "What a word samples",
             "The stationary law of words of Langevin dynamics on a quadratic (γ = √k), exactly, "
             "from the word's own flows. BAOAB and ABOBA have the right positions at every step "
-            "size, OBABO and OABAO the right momenta; the words with the exact drift-and-noise "
-            "flow U are off by less than the others where they are off. Euler–Maruyama and "
-            "words of first order leave the figure first.",
+            "size, OBABO and OABAO the right momenta. Euler–Maruyama, which heats, leaves the "
+            "figure first; words of first order are off in proportion to h.",
             figure,
         )
 
@@ -95,7 +94,8 @@ def _wells(found: Sequence[Any]) -> Iterator[Picture]:
             "Samples beside the Gibbs density",
             "BAOAB on a double well. At the small step the histogram is that of e^(−f/T) within "
             "its errors, which count correlated samples once; at the large one it is not, and "
-            "the temperatures in the table below say so as well.",
+            "the configurational temperature below says so as well. Momenta are off at both, by "
+            "−h²f″/4 in relation to T, which is a property of the word and not of the sampling.",
             figure,
         )
 
@@ -125,7 +125,9 @@ def _models(found: Sequence[Any]) -> Iterator[Picture]:
                 "A small digits network trained with minibatches of 8 over many seeds, beside its "
                 "models: the same steps with Gaussian noise, the stochastic equation with the "
                 "covariance of the gradients at x, and with the variances of the coordinates "
-                "measured along the training or once at the start. Bands are standard errors.",
+                "measured along the training or once at the start. Bands are standard errors. The "
+                "learning rate is that of SGD with momentum 0.8; SGD without momentum has five "
+                "times as much, and the others h = √lr.",
                 figure,
             )
 

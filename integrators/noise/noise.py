@@ -22,8 +22,8 @@ def channel_of(driver: str) -> int:
 class Noise:
     """Random numbers that depend on the seed, trajectory, coordinate and time alone.
 
-        simulate(Langevin(gamma=1.0, temperature=0.5), landscape, x0, step=0.1, steps=1000, noise=0)
-        simulate(..., step=0.1, noise=Noise(seed=0, finest=0.1 / 8))
+        simulate(Langevin(gamma=1.0, temperature=0.5), landscape, x0, step=0.1, steps=1000, noise=1)
+        simulate(..., step=0.1, noise=Noise(seed=1, finest=0.1 / 8))
 
     A trajectory has the same numbers, bit for bit, whatever else is in the batch, however the batch
     is cut, whatever is saved, and wherever a run is interrupted and goes on. With one compiler or

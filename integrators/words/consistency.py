@@ -24,9 +24,12 @@ def check(text: str, pieces: Pieces, dynamics: Dynamics) -> None:
                 f"try {_suggest(text, pieces, dynamics)!r}"
             )
         if not known[letter].has_flow:
+            instead = "solve(...), which needs its rate only"
+            if dynamics.is_noisy:
+                instead = 'method="euler-maruyama" or "heun", which need no flow'
             raise ValueError(
                 f"{where}: the part {type(known[letter]).__name__} has no flow, so it cannot "
-                "stand in a word; use solve(...), which needs its rate only"
+                f"stand in a word; use {instead}"
             )
     for letter, total in _summand_times(pieces, dynamics).items():
         if abs(total - 1) > CLOSE:

@@ -108,6 +108,9 @@ class Word:
         Σ|fraction|^power are then 0. A combined letter is the sum of its summands; a symmetric
         flow is exp(hC + h³C₃ + …) and a consistent one exp(hF + h²F₂ + …) with unknown C₃, F₂.
 
+        Of a word with noise it is the weak order: the parts' generators, which are differential
+        operators of second order, take the place of the vector fields.
+
         relations   commutators that vanish, such as ("[B,E]", "[B,[B,[B,A]]]"), and what follows
                     from them; () for none. None: parts that do not touch each other's variables
                     commute (`commuting`), and so do the corrections of their flows, of which

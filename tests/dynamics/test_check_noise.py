@@ -89,7 +89,7 @@ class BackwardsPath(OrnsteinUhlenbeck):
 
 
 @dataclass(frozen=True)
-class ShortPath(Own):
+class ShortPath(OrnsteinUhlenbeck):
     def increment(self, h: Any, z: Any) -> Any:
         return h * z[0]
 
@@ -172,7 +172,7 @@ def test_ones_own_part_passes() -> None:
         (FalselyExact(), "declared exact, but .* not the mean and covariance of flow"),
         (WrongPath(0.6, 0.7), "declared exact, .* or not those together with W"),
         (BackwardsPath(0.6, 0.7), "increment.* is not the Brownian motion"),
-        (ShortPath(), "increment.* is not the Brownian motion"),
+        (ShortPath(0.6, 0.7), "increment.* is not the Brownian motion"),
         (AmplitudeReads(), r"its rate depends .* neither `reads` nor .* \(or its amplitude does\)"),
         (Greedy(), "flow does not run on symbols.*: it takes more than normals=1 normal numbers"),
         (InPlace(), r"flow changes s\.p in place"),
@@ -195,7 +195,7 @@ def test_without_a_flow_only_rate_and_amplitude_are_checked() -> None:
     assert not part.has_flow
     assert Own().has_flow
     assert check(part) == {"types": 0.0, "rate reads": 0.0}
-    with pytest.raises(NotImplementedError, match="RateOnly has no flow"):
+    with pytest.raises(NotImplementedError, match=r"RateOnly has no flow.*use method=.*heun"):
         part.flow(State({"p": 1.0}), 0.1)
 
 
@@ -207,11 +207,28 @@ def test_without_a_flow_only_rate_and_amplitude_are_checked() -> None:
         ({"normals": 2}, r"1 <= normals <= path_normals <= 2, .* normals=2, path_normals=1"),
         ({"normals": 0}, r"1 <= normals <= path_normals <= 2, .* normals=0"),
         ({"path_normals": 1.5}, r"whole numbers; got normals=1, path_normals=1.5"),
+        ({"path_normals": 2}, r"kind 'consistent' gets W/√h .* normals = path_normals = 1"),
+        ({"normals": 2, "path_normals": 2}, r"kind 'consistent' .* got normals=2, path_normals=2"),
+        ({"increment": WrongPath.increment}, r"kind 'consistent' .* an increment of its own"),
     ],
 )
 def test_wrong_declarations_are_refused(facts: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         type("Wrong", (Own,), facts)
+
+
+def test_a_part_with_noise_has_an_amplitude() -> None:
+    facts = {"letter": "Q", "reads": ("p",), "writes": ("p",), "noisy": "p", "rate": Own.rate}
+    with pytest.raises(TypeError, match=r"Silent must declare `amplitude`; see NoisyPart for an"):
+        type("Silent", (NoisyPart,), facts)
+    type("Base", (NoisyPart,), facts, abstract=True)
+
+
+@pytest.mark.parametrize("driver", ["WX", "w", "", 3, None])
+def test_a_driver_is_one_capital_letter(driver: Any) -> None:
+    made: Any = type("Driven", (Own,), {"driver": driver})
+    with pytest.raises(TypeError, match=r"Driven.driver must be one capital A to Z; got "):
+        made()
 
 
 several = torch.linspace(0.1, 2.0, 8, dtype=torch.float64)

@@ -66,7 +66,7 @@ def test_phi1_slope_on_both_sides_of_the_series(z: float) -> None:
     assert torch.autograd.grad(phi1(leaf), leaf)[0].item() == pytest.approx(exact, rel=1e-13)
 
 
-@pytest.mark.parametrize("name", ["exp", "sqrt", "abs"])
+@pytest.mark.parametrize("name", ["exp", "sqrt", "abs", "sin", "cos", "tanh"])
 @pytest.mark.parametrize("value", [0.0, 1e-3, 0.7, 3.0, 250.0])
 def test_functions_agree_on_all_backends(name: str, value: float) -> None:
     expected = float(getattr(mpmath, {"abs": "fabs"}.get(name, name))(value))
@@ -138,6 +138,47 @@ def test_total_sums_the_coordinate_axes_only() -> None:
     assert total(x, 0) is x
     assert total(2.5, 1) == 2.5
     assert total(Bundle([x, x[0, 0]]), 1).item() == x.sum().item() + x[0, 0].sum().item()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 50, 64, 1001])
+def test_total_does_not_depend_on_the_batch(n: int) -> None:
+    """Bit for bit the same alone, in any batch, in any layout of memory, and as a numpy array."""
+    x = torch.randn(n, 33, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    whole = total(x, 1)
+    exact = [math.fsum(column) for column in x.T.tolist()]
+    # each of the ⌈log₂ n⌉ + 1 levels rounds numbers whose sizes add up to no more than Σ|x|
+    levels = math.ceil(math.log2(n)) + 1
+    assert (
+        (whole - torch.tensor(exact, dtype=x.dtype)).abs().le(levels * ULP * x.abs().sum(0)).all()
+    )
+    for k in range(33):
+        assert total(x[:, k], 1).item() == total(x[:, k : k + 1], 1).item() == whole[k].item()
+    for width in (2, 3, 8, 9):
+        assert torch.equal(total(x[:, :width], 1), whole[:width])
+    assert torch.equal(total(x.reshape(n, 3, 11), 1), whole.reshape(3, 11))
+    assert torch.equal(total(x.T.contiguous().T, 1), whole)
+    np.testing.assert_array_equal(total(x.numpy(), 1), whole.numpy())
+    assert torch.equal(total(x[:, None], 2), whole)
+
+
+def test_total_can_be_differentiated() -> None:
+    x = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def squares(y: torch.Tensor) -> torch.Tensor:
+        return total(y * y, 1)
+
+    (slope,) = torch.autograd.grad(squares(x.requires_grad_()).sum(), x)
+    assert torch.equal(slope, 2 * x)
+    x = x.detach()
+    value, along = torch.func.jvp(squares, (x,), (torch.ones_like(x),))[:2]
+    torch.testing.assert_close(along, 2 * x.sum(0), rtol=1e-14, atol=1e-14)
+    assert torch.equal(torch.func.vmap(squares, in_dims=1)(x), value)
+    assert torch.autograd.gradcheck(squares, x.requires_grad_())
+
+
+def test_total_of_no_coordinates_is_zero() -> None:
+    assert torch.equal(total(torch.ones(0, 3), 1), torch.zeros(3))
+    assert total(torch.ones(4, 0), 1).shape == (0,)  # nor of no trajectories
 
 
 def test_total_of_a_bundle_is_summed_in_double_precision() -> None:

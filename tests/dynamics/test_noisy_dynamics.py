@@ -3,6 +3,7 @@
 import itertools
 import math
 import pickle
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,22 @@ from dashpot.dynamics import (
     IKFAD,
     KFAD,
     AdaptiveLangevin,
+    Drift,
+    DriftOrnsteinUhlenbeck,
     Dynamics,
+    Kick,
     Langevin,
+    LinearDamping,
+    MomentumDiffusion,
     NoisyPart,
+    OrnsteinUhlenbeck,
     OverdampedLangevin,
+    Part,
     SGDFlow,
     State,
 )
-from dashpot.integrators import Word
-from dashpot.landscapes import Quadratic
+from dashpot.integrators import Word, simulate
+from dashpot.landscapes import Phi4Chain, Quadratic
 
 
 def word_step(made: Dynamics, word: str, s: State, h: float, gradient: Any, normals: Any) -> None:
@@ -34,6 +42,85 @@ def word_step(made: Dynamics, word: str, s: State, h: float, gradient: Any, norm
             s.g = gradient(s.x)
         z = (normals(part),) if isinstance(part, NoisyPart) else ()
         part.flow(s, h / word.count(letter), *z)
+
+
+@dataclass(frozen=True)
+class SecondNoise(MomentumDiffusion):
+    letter = "W"
+
+
+@dataclass(frozen=True)
+class SharedNoise(SecondNoise):
+    @property
+    def driver(self) -> str:
+        return "N"
+
+
+@dataclass(frozen=True)
+class Detached(DriftOrnsteinUhlenbeck):
+    """A combined part with a Brownian motion that its summand does not have."""
+
+    @property
+    def driver(self) -> str:
+        return self.letter
+
+
+@dataclass(frozen=True)
+class Muted(DriftOrnsteinUhlenbeck):
+    """Combines a part without noise with others."""
+
+    def split(self) -> tuple[Part, ...]:
+        return Drift(), LinearDamping(self.gamma)
+
+
+@dataclass(frozen=True)
+class Deaf(Part):
+    """Takes no normal numbers, although a summand does."""
+
+    letter, reads, writes = "G", ("p",), ("x", "p")
+
+    def rate(self, s: State) -> dict[str, Any]:
+        return {"x": s.p, "p": -s.p}
+
+    def split(self) -> tuple[Part, ...]:
+        return Drift(), OrnsteinUhlenbeck(1.0, 1.0)
+
+
+def test_every_noise_has_a_driver_of_its_own() -> None:
+    own = Dynamics(Drift(), Kick(), MomentumDiffusion(0.3), SecondNoise(0.3))
+    assert [part.driver for part in own.parts.values() if isinstance(part, NoisyPart)] == ["N", "W"]
+    parts = Drift(), Kick(), MomentumDiffusion(0.3), SharedNoise(0.3)
+    message = (
+        r"correlated noise is not supported: MomentumDiffusion\(sigma=0.3\) and "
+        r"SharedNoise\(sigma=0.3\) both have the driver 'N'; give each its own"
+    )
+    with pytest.raises(ValueError, match=message):
+        Dynamics(*parts)
+    with pytest.raises(ValueError, match=message):
+        Dynamics(*parts[:-1]).with_part(parts[-1])
+
+
+def test_a_word_refuses_noise_without_a_flow_and_names_what_takes_it() -> None:
+    facts = {"letter": "Q", "reads": ("p",), "writes": ("p",), "noisy": "p",
+             "rate": lambda part, s: {"p": -s.p}, "amplitude": lambda part, s: 0.3}  # fmt: skip
+    mine = Dynamics(Drift(), Kick(), type("Flowless", (NoisyPart,), facts)())
+    message = r"'Q' at position 2 .*Flowless has no flow, .* method=\"euler-maruyama\" or \"heun\""
+    with pytest.raises(ValueError, match=message) as caught:
+        Word("BQA", mine)
+    assert "solve" not in str(caught.value)
+
+
+def test_a_combined_part_shares_the_driver_of_its_summand() -> None:
+    assert {part.driver for part in Langevin(1.0, 1.0).letters.values()
+            if isinstance(part, NoisyPart)} == {"O"}  # fmt: skip
+    for part, found in (
+        (Detached(1.0, 1.0), "they have O, it has U"),
+        (Muted(1.0, 1.0), "they have none, it has O"),
+        (Deaf(), "they have O, it has none"),
+    ):
+        message = rf"{type(part).__name__}.* must have the driver of its noisy summand: {found}"
+        with pytest.raises(ValueError, match=message):
+            Dynamics(Kick(), part)
 
 
 # --- relations ------------------------------------------------------------------------------------
@@ -193,3 +280,30 @@ def test_without_temperature_and_noise_the_normal_numbers_do_nothing() -> None:
     for name in quiet.variables:
         assert torch.equal(getattr(ends[0], name), getattr(ends[1], name))
         assert torch.isfinite(getattr(ends[0], name)).all()
+
+
+# --- batches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "made",
+    [AdaptiveLangevin(0.3, 0.5, 25.0, alpha=0.7, sigma=0.6), KFAD(0.3, 0.7, 25.0)],
+    ids=lambda made: made.name,
+)
+def test_one_friction_for_all_does_not_depend_on_the_batch(made: Dynamics) -> None:
+    """A sum over 50 coordinates, bit for bit the same alone and in every batch."""
+    landscape, seed = Phi4Chain(50), 3
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.randn(33, 50, dtype=torch.float64, generator=generator)
+    noise = seed if made.is_noisy else None
+
+    def ends(x0: torch.Tensor) -> dict[str, torch.Tensor]:
+        run = simulate(made, landscape, x0, step=0.1, steps=60, save_every=60, noise=noise)
+        return {name: values[-1] for name, values in run.states.items()}
+
+    whole = ends(start)
+    for width in (1, 3, 9):
+        for name, values in ends(start[:width]).items():
+            assert torch.equal(values, whole[name][:width]), (name, width)
+    for name, values in ends(start[0]).items():
+        assert torch.equal(values, whole[name][0]), name

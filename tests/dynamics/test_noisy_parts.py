@@ -32,6 +32,8 @@ from dashpot.dynamics import (
     Thermostat,
 )
 
+COVARIANCE = torch.tensor([[2.0, 0.3], [0.3, 1.0]], dtype=torch.float64)
+
 dyn: Any = dynamics  # wrong arguments on purpose: not for the type checker
 
 
@@ -86,6 +88,7 @@ def test_drift_with_ornstein_uhlenbeck_against_the_matrix_exponential(gamma: flo
         columns.append((s.x, s.p, part.increment(h, z)))
         both = OrnsteinUhlenbeck(gamma, temperature)
         assert advance(both, h, z, p=0.0).p == pytest.approx(s.p, rel=1e-15)
+        assert both.amplitude(s) == part.amplitude(s)
         assert both.increment(h, z) == part.increment(h, z)
     shocks = np.array(columns).T
     np.testing.assert_allclose(shocks @ shocks.T, covariance, rtol=2e-14, atol=1e-300)
@@ -170,8 +173,19 @@ def test_a_thermostat_heats_and_cools() -> None:
         (lambda: CubicLangevin(0.1, -1.0, 1.0), r"c must be a finite number >= 0; got -1"),
         (lambda: Diffusion(-0.1), r"sigma must be a finite number >= 0; got -0.1 \(in Diffusion"),
         (lambda: Diffusion(torch.eye(3)), r"sigma is a 3 × 3 matrix \(in Diffusion\), but noise is "
-         r"diagonal: give one standard deviation per coordinate, an array \[3, 1\]"),
+         r"diagonal: give one sigma per coordinate, an array \[3, 1\]"),
         (lambda: SGDFlow(0.1, -np.eye(2)), r"scale is a 2 × 2 matrix \(in DescentNoise\)"),
+        (lambda: Langevin(1.0, COVARIANCE), r"temperature is a 2 × 2 matrix .* one temperature"),
+        (lambda: Langevin(COVARIANCE.numpy(), 1.0), r"gamma is a 2 × 2 matrix"),
+        (lambda: OverdampedLangevin(COVARIANCE), r"temperature is a 2 × 2 matrix"),
+        (lambda: AdaptiveLangevin(1.0, 1.0, 1.0, sigma=COVARIANCE), r"sigma is a 2 × 2 matrix"),
+        (lambda: AdaptiveLangevin(1.0, 1.0, 1.0, alpha=COVARIANCE), r"alpha is a 2 × 2 matrix"),
+        (lambda: CubicLangevin(1.0, COVARIANCE, 1.0), r"c is a 2 × 2 matrix \(in CubicNoise\)"),
+        (lambda: dyn.Langevin(1.0, COVARIANCE.tolist()), r"temperature is a 2 × 2 matrix"),
+        (lambda: dyn.Diffusion([[1.0, 2.0], [3.0, 4.0]]), r"sigma is a 2 × 2 matrix"),
+        (lambda: dyn.Diffusion([[0.1], [0.2]]), r"sigma is a list; give .* an array \[2, 1\]"),
+        (lambda: dyn.Langevin(1.0, (0.1, 0.2, 0.3)), r"temperature is a tuple; .* array \[3, 1\]"),
+        (lambda: dyn.Diffusion([[0.1], [0.2, 0.3]]), r"sigma is a list; give a number"),
         (lambda: SGDFlow(lr=-1.0, scale=0.1), r"lr must be a finite number >= 0; got -1"),
         (lambda: AdaptiveLangevin(0.1, 1.0, 0.0), r"mu must be a finite number > 0; got 0"),
         (lambda: AdaptiveLangevin(0.1, 0.0, 1.0, alpha=0.1, sigma=0.2), r"temperature must be > 0 "
@@ -183,6 +197,17 @@ def test_a_thermostat_heats_and_cools() -> None:
 def test_what_cannot_be(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_square_array_may_be_one_number_per_coordinate_and_trajectory() -> None:
+    """Only a symmetric one is taken for a covariance; equal numbers make no covariance either."""
+    square = torch.tensor([[0.1, 0.2], [0.3, 0.4]], dtype=torch.float64)
+    x = torch.ones(2, 2, dtype=torch.float64)
+    for sigma in (square, torch.full((2, 2), 0.3, dtype=torch.float64), torch.zeros(2, 2)):
+        moved = advance(Diffusion(sigma), 1.0, [x], x=x)
+        assert torch.equal(moved.x, 1 + sigma)
+    Langevin(square, square.numpy())
+    Diffusion(torch.tensor([[0.5]]))
 
 
 def test_a_scale_is_a_function_and_one_number_per_coordinate() -> None:

@@ -95,7 +95,7 @@ def test_no_step_with_lr_zero_and_a_late_parameter() -> None:
 
 def test_a_seed_is_asked_for_where_there_is_noise() -> None:
     param = parameter([1.0])
-    with pytest.raises(ValueError, match="Langevin has noise: give a seed, for example noise=0"):
+    with pytest.raises(ValueError, match="Langevin has noise: give a seed, such as noise=1"):
         optim.optimizer(LANGEVIN, [param], lr=0.1)
     with pytest.raises(ValueError, match="CD has no noise; leave out noise=3"):
         optim.optimizer(CD(0.1, 0.1), [param], lr=0.1, noise=3)

@@ -59,6 +59,17 @@ def test_bit_for_bit(dynamics: Dynamics, options: dict[str, Any], tmp_path: Path
         later.joined(saved)
 
 
+def test_what_is_not_said_is_the_run_s_own() -> None:
+    langevin, field = Langevin(0.7, 0.3), CoupledQuartic()
+    choices: list[dict[str, Any]] = [{"word": "UBU"}, {"method": "heun"}]
+    for options in choices:
+        whole = simulate(langevin, field, X0, step=0.05, steps=20, noise=4, **options)
+        first = simulate(langevin, field, X0, step=0.05, steps=8, noise=4, **options)
+        assert torch.equal(simulate(langevin, field, first, steps=12)["x"][-1], whole["x"][-1])
+    with pytest.raises(TypeError, match="step must be a number, the step size h; got None"):
+        simulate(langevin, field, X0, steps=3, noise=4)
+
+
 def test_a_lost_trajectory_stays_lost_while_others_go_on() -> None:
     x0 = torch.tensor([[0.5], [60.0]])
     well, cd = DoubleWell(1), CD(0.1, 0.0)

@@ -158,7 +158,7 @@ def test_finest_must_divide_the_step_and_the_time_of_each_letter() -> None:
 
 def test_noise_must_be_given() -> None:
     for method in ("word", "euler-maruyama"):
-        with pytest.raises(ValueError, match=r"Langevin has noise: give a seed, noise=0"):
+        with pytest.raises(ValueError, match=r"Langevin has noise: give a seed, such as noise=1"):
             simulate(LANGEVIN, Quadratic([1.0]), step=0.1, steps=1, method=method)
     with pytest.raises(ValueError, match="Langevin has noise, and solve is for ODEs"):
         solve(LANGEVIN, Quadratic([1.0]), until=1.0)

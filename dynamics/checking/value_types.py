@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import elements
-from .noisy import NoisyPart
-from .part import Part
-from .state import State
+from .. import elements
+from ..noise.noisy import NoisyPart
+from ..part import Part
+from ..state import State
 
 _TIME = 0.05
 _ALLOWED = 1e-10  # a float32 constant in between costs 1e-8
@@ -45,7 +45,7 @@ def errors_of_types(part: Part, start: State) -> float:
 
 
 _COUNT = {"flow": "normals", "increment": "path_normals"}
-_ELEMENTS = "exp, sqrt, abs, log1p, maximum, nonzero, phi1, tanh_gap, soft_cap"
+_ELEMENTS = "exp, sqrt, abs, log1p, sin, cos, tanh, maximum, nonzero, phi1, tanh_gap, soft_cap"
 _SUMS = "s.total, s.rowmean, s.colmean"
 _WHAT_MAY_BE_USED = (
     f"+ - * / ** and the functions of dashpot.dynamics.elements: {_ELEMENTS}; and {_SUMS}"
@@ -208,6 +208,7 @@ class Symbol:
 
     exp, sqrt, abs = _method(elements.exp), _method(elements.sqrt), _method(elements.abs)
     log1p, phi1 = _method(elements.log1p), _method(elements.phi1)
+    sin, cos, tanh = _method(elements.sin), _method(elements.cos), _method(elements.tanh)
     maximum, nonzero = _method(elements.maximum), _method(elements.nonzero)
     tanh_gap = _method(elements.tanh_gap)
 

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .elements import Scalar, sqrt
-from .part import Part
-from .state import State
+from ..elements import Scalar, sqrt
+from ..part import Part, is_letter
+from ..state import State
 
 SILENCE = (0.0, 0.0)
 """Normal numbers for a flow without its noise."""
@@ -31,14 +33,22 @@ class NoisyPart(Part, abstract=True):
     `normals` independent standard normal numbers per coordinate, z[0], z[1], ..., each shaped
     like v. Its kind is a statement about laws: "exact" if flow(h, z) has the law of the solution
     (and flow(a) then flow(b) that of flow(a + b)), "consistent" if only mean and variance are
-    right to first order in h.
+    right to first order in h. A consistent flow takes z = W(h)/√h, of any W: it has one normal
+    number and the inherited `increment`.
 
     Class facts besides those of a `Part`
         noisy         the variable with noise
         normals       standard normal numbers per coordinate that the flow takes, 1 or 2
         path_normals  those that determine W's own increment (see `increment`): `normals` of them,
                       or 2
-        driver        letter of the Brownian motion: parts that share it share their W
+        driver        letter of its Brownian motion: its own `letter`, but for a part that combines
+                      a noisy one with others (`split`) that one's. No other two parts of a
+                      dynamics share a driver: correlated noise is not supported
+
+    A flow may be left out: "euler-maruyama" and "heun" need rate and amplitude only. Noise is
+    diagonal in its hyperparameters too: those that differ between the coordinates are shaped
+    [d, 1]; a symmetric square matrix is taken for a covariance and refused (ValueError), unless
+    all its numbers are equal.
     """
 
     noisy: ClassVar[str]
@@ -60,11 +70,32 @@ class NoisyPart(Part, abstract=True):
                 f"{cls.__name__} needs 1 <= normals <= path_normals <= 2, whole numbers; got "
                 f"normals={cls.normals!r}, path_normals={cls.path_normals!r}"
             )
+        own = cls.increment is not NoisyPart.increment
+        if cls.kind == "consistent" and (cls.path_normals != 1 or own):
+            found = f"normals={cls.normals}, path_normals={cls.path_normals}"
+            raise TypeError(
+                f"{cls.__name__}: a flow of kind 'consistent' gets W/√h as its normal number, so "
+                "it must have normals = path_normals = 1 and the inherited increment; got "
+                f"{'an increment of its own' if own else found}"
+            )
+        if cls.amplitude is NoisyPart.amplitude:
+            raise TypeError(
+                f"{cls.__name__} must declare `amplitude`; see NoisyPart for an example"
+            )
         if getattr(cls, "noisy", None) not in cls.writes:
             raise TypeError(
                 f"{cls.__name__}.noisy must name the variable with noise, one of "
                 f"{cls.writes}; got {getattr(cls, 'noisy', None)!r}"
             )
+
+    def __post_init__(self) -> None:
+        if not is_letter(self.driver):
+            raise TypeError(
+                f"{type(self).__name__}.driver must be one capital A to Z; got {self.driver!r}"
+            )
+        for field in fields(self):
+            _refuse_a_matrix(type(self).__name__, field.name, getattr(self, field.name))
+        super().__post_init__()
 
     @property
     def driver(self) -> str:
@@ -80,7 +111,10 @@ class NoisyPart(Part, abstract=True):
 
     def flow(self, s: State, h: Scalar, z: Any = SILENCE) -> None:
         """Advance `s` by the time h under this part alone, with the normal numbers z."""
-        super().flow(s, h)
+        raise NotImplementedError(
+            f"{type(self).__name__} has no flow, so it cannot stand in a word; use "
+            'method="euler-maruyama" or "heun", which need its rate and amplitude only'
+        )
 
     def increment(self, h: Scalar, z: Any) -> Any:
         """W(h) of the Brownian motion whose flow takes z[:normals]; needs z[:path_normals].
@@ -88,6 +122,34 @@ class NoisyPart(Part, abstract=True):
         With a flow that takes one normal number for the integral of the noise itself: √h z[0].
         """
         return sqrt(h) * z[0]
+
+
+def _refuse_a_matrix(part: str, name: str, value: Any) -> None:
+    """ValueError for a list, and for an array that can only be a covariance."""
+    listed = isinstance(value, list | tuple)
+    if not listed and not isinstance(value, Tensor | np.ndarray):
+        return
+    try:
+        shape = np.shape(value)
+    except (TypeError, ValueError):  # rows of different lengths
+        shape = ()
+    n = shape[0] if shape else 0
+    if shape == (n, n) and n > 1 and (listed or _is_covariance(value)):
+        raise ValueError(
+            f"{name} is a {n} × {n} matrix (in {part}), but noise is diagonal: give one {name} per "
+            f"coordinate, an array [{n}, 1]"
+        )
+    if listed:
+        raise ValueError(
+            f"{name} is a {type(value).__name__}; give a number"
+            + (f", or one {name} per coordinate: an array [{n}, 1]" if n else "")
+            + f" (in {part})"
+        )
+
+
+def _is_covariance(matrix: Any) -> bool:
+    """Whether a square array is symmetric; equal numbers say nothing."""
+    return bool((matrix == matrix.T).all() and (matrix != matrix[0, 0]).any())
 
 
 def heating(part: NoisyPart, s: State, energy: Callable[[State], Any]) -> Any:

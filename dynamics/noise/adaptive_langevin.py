@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from ..dynamics import Dynamics
+from ..elements import Scalar
+from ..friction import Thermostat
+from ..kick import Kick
+from ..state import State
 from .diffusion import MomentumDiffusion
-from .dynamics import Dynamics
-from .elements import Scalar
-from .friction import Thermostat
-from .kick import Kick
+from .friction_noise import FrictionNoise
 from .ornstein_uhlenbeck import DriftOrnsteinUhlenbeck
-from .state import State
-from .thermostat import FrictionNoise
 
 
 class AdaptiveLangevin(Dynamics):

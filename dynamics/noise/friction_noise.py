@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
-from .elements import Scalar, exp, nonzero, phi1, sqrt
+from ..elements import Scalar, exp, nonzero, phi1, sqrt
+from ..part import NonNegative, Positive
+from ..state import State
 from .noisy import SILENCE, NoisyPart
-from .ornstein_uhlenbeck import path, relaxed
-from .part import NonNegative, Positive
-from .state import State
+from .ornstein_uhlenbeck import path, relaxed, spread
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ class FrictionNoise(NoisyPart):
 
     def flow(self, s: State, h: Scalar, z: Any = SILENCE) -> None:
         u = self.alpha * h
-        s.xi = relaxed(s.xi, u, self.temperature / self.mu, z) + h * phi1(-u) * self._pull()
+        shock = spread(self.temperature / self.mu, u)
+        s.xi = relaxed(s.xi, u, shock, z) + h * phi1(-u) * self._pull()
 
     def increment(self, h: Scalar, z: Any) -> Any:
         return path(h, self.alpha * h, z)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .noisy import NoisyPart
-from .state import State
+from ..noise.noisy import NoisyPart
+from ..state import State
 
 # of Gauss and Hermite per normal number, by how many there are: for polynomials of degree 63, 23
 _NODES = {1: 32, 2: 12}

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .descent import Descent
+from ..descent import Descent
+from ..dynamics import Dynamics
+from ..elements import Scalar, sqrt
+from ..part import NonNegative
+from ..state import State
 from .diffusion import MultiplicativeNoise, PureNoise, Scale
-from .dynamics import Dynamics
-from .elements import Scalar, sqrt
-from .part import NonNegative
-from .state import State
 
 
 @dataclass(frozen=True)

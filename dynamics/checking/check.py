@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import check_noise
-from .check_types import arguments, clone, errors_of_types, refuse_changes_in_place
-from .dynamics import Dynamics
-from .noisy import NoisyPart
-from .part import Part
-from .state import State
+from ..dynamics import Dynamics
+from ..noise.noisy import NoisyPart
+from ..part import Part
+from ..state import State
+from . import noise
+from .value_types import arguments, clone, errors_of_types, refuse_changes_in_place
 
 _SMALL = 1e-4  # time of the finite differences, fourth order in it
 _COLUMNS = 3  # of the matrices
@@ -88,7 +88,7 @@ def _errors(part: Part, start: State) -> dict[str, float]:
         return _judged(name, errors)
     _refuse_idleness(part, start, rates)
     if isinstance(part, NoisyPart):
-        errors |= check_noise.errors_of_noise(part, start)
+        errors |= noise.errors_of_noise(part, start)
     else:
         errors |= _errors_of_time(part, start)
     errors["writes"] = _undeclared_writes(part, start)
@@ -122,10 +122,10 @@ _ALLOWED = {
     "semigroup": 1e-10,
     "inverse": 1e-10,
     "backward": 1e-6,
-    **check_noise.ALLOWED,
+    **noise.ALLOWED,
 }
 _MEANING = {
-    **check_noise.MEANING,
+    **noise.MEANING,
     "rate reads": "its rate depends on a variable that neither `reads` nor `writes` names (or its "
     "amplitude does)",
     "rate": "the derivative of flow(h) at h = 0 is not its rate",

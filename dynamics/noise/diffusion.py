@@ -4,14 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-from torch import Tensor
-
-from .call import name_of
-from .elements import Scalar, sqrt
+from ..call import name_of
+from ..elements import Scalar, sqrt
+from ..part import NonNegative
+from ..state import State
 from .noisy import SILENCE, NoisyPart
-from .part import NonNegative
-from .state import State
 
 Scale = Callable[[Any], Any]
 """σ(x): takes x with its coordinates first, returns what broadcasts against it."""
@@ -21,17 +18,11 @@ class PureNoise(NoisyPart, abstract=True):
     """dv = σ dW (Itô) for the variable v = `noisy`; the flow is v + σ √h z.
 
     It is the solution where σ does not depend on v, and the step of Euler–Maruyama where it does.
-    A subclass gives `amplitude`, the σ. The noise is diagonal: a σ that differs between the
-    coordinates is shaped [d, 1], and a covariance matrix is refused (ValueError).
+    A subclass gives `amplitude`, the σ.
     """
 
     letter = "N"
     reads: ClassVar[tuple[str, ...]] = ()
-
-    def __post_init__(self) -> None:
-        for name, value in self.hyperparameters.items():
-            _refuse_a_matrix(type(self).__name__, name, value)
-        super().__post_init__()
 
     def rate(self, s: State) -> dict[str, Any]:
         return {self.noisy: 0.0 * getattr(s, self.noisy)}
@@ -131,15 +122,6 @@ class MultiplicativeMomentumNoise(_OfPosition):
 
     writes = ("p",)
     noisy = "p"
-
-
-def _refuse_a_matrix(part: str, name: str, value: Any) -> None:
-    shape = tuple(value.shape) if isinstance(value, Tensor | np.ndarray) else ()
-    if len(shape) == 2 and shape[0] == shape[1] > 1:
-        raise ValueError(
-            f"{name} is a {shape[0]} × {shape[1]} matrix (in {part}), but noise is diagonal: give "
-            f"one standard deviation per coordinate, an array [{shape[0]}, 1]"
-        )
 
 
 def _fits(shape: Any, wanted: Any) -> bool:

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from .damping import CubicDamping
-from .descent import Descent
+from ..damping import CubicDamping
+from ..descent import Descent
+from ..dynamics import Dynamics
+from ..elements import Scalar
+from ..kick import Kick
+from ..state import State
 from .diffusion import OverdampedNoise
-from .dynamics import Dynamics
-from .elements import Scalar
-from .kick import Kick
+from .friction_noise import CubicNoise
 from .ornstein_uhlenbeck import DriftOrnsteinUhlenbeck
-from .state import State
-from .thermostat import CubicNoise
 
 
 class Langevin(Dynamics):
