@@ -17,7 +17,7 @@ from .gradient_noise.covariance import (
     noise_along,
 )
 from .gradient_noise.models import stochastic_modified_equation, with_gradient_noise
-from .gradient_noise.study import compare_with_sde
+from .gradient_noise.study import compare_with_sde, digits_network
 from .ladder import learning_rate_ladder
 from .momentum.equations import momentum_equations
 from .momentum.theorems import Claim, kovachki_stuart
@@ -82,6 +82,7 @@ __all__ = [
     "convergence_order",
     "cooling",
     "decay_rate",
+    "digits_network",
     "draw_cluster",
     "energy_audit",
     "exact_moments",

@@ -13,7 +13,9 @@ from torch import Tensor
 from ..dynamics import Dynamics
 from ..integrators import Trajectory, Word, simulate, solve
 from ..landscapes import Landscape
-from .noiseless import refuse_noise
+from ..landscapes.checks import integer
+from .interrupts import uninterrupted
+from .noiseless import refuse_noise, refuse_sampled
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class ConvergenceOrder:
     word: str
     dynamics: str
 
+
+UNLIKE = "runs of different h see different samples"
 
 _X, _P = (1.0, -0.7, 0.4, 0.8), (0.3, 0.2, -0.1, 0.25)
 
@@ -65,6 +69,19 @@ def _cycled(values: Sequence[float], shape: Sequence[int]) -> Tensor:
     return torch.tensor([*numbers], dtype=torch.float64).reshape(tuple(shape))
 
 
+def division_counts(divisions: Sequence[int]) -> list[int]:
+    """Numbers of steps to one time, rising; ValueError unless they are two or more different."""
+    try:
+        counts = sorted({integer(n, "divisions", 1) for n in divisions})
+    except (TypeError, ValueError):
+        counts = []
+    if len(counts) < max(2, len(divisions)):
+        raise ValueError(
+            f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
+        )
+    return counts
+
+
 def convergence_order(
     dynamics: Dynamics,
     landscape: Landscape,
@@ -81,19 +98,18 @@ def convergence_order(
     tolerance 1e-13 (or a given `reference` run that ends at `until`). CADAM's symmetric words
     lose order when started from ζ = 0, where √ζ is not smooth: give x0 a positive "zeta".
 
-    Raises ValueError if a run does not reach `until`, or if fewer than two errors stand clear
-    of the reference's own accuracy.
+    Raises ValueError for noise, if a run does not reach `until`, or if fewer than two errors
+    stand clear of the reference's own accuracy.
     """
-    if len(set(divisions)) < 2 or len(set(divisions)) < len(divisions) or min(divisions) < 1:
-        raise ValueError(
-            f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
-        )
-    plan = Word(dynamics.word if word is None else word, dynamics)
     refuse_noise(
         dynamics,
         "this is the order of an ODE's word",
-        "Word.order() proves its weak order, weak_order and strong_order measure both",
+        "Word.order() proves its weak order, weak_order_linear, local_weak_order and "
+        "strong_order measure weak and strong ones",
     )
+    refuse_sampled(landscape, UNLIKE)
+    counts = division_counts(divisions)
+    plan = Word(dynamics.word if word is None else word, dynamics)
     if reference is None:
         reference = solve(
             dynamics, landscape, x0, until=until, times=[until], rtol=1e-13, atol=1e-14
@@ -101,12 +117,12 @@ def convergence_order(
     if reference.status != "finished" or not math.isclose(float(reference.times[-1]), until):
         raise ValueError(f"the reference did not reach t = {until:g}: {reference.message}")
     steps, errors = [], []
-    for n in sorted(divisions):
+    for n in counts:
         run = simulate(
             dynamics, landscape, x0, step=until / n, steps=n, word=plan, save_every=n,
             dtype=torch.float64,
         )  # fmt: skip
-        if run.status != "finished":
+        if uninterrupted(run).status != "finished":
             raise ValueError(f"the run with h = {until / n:g} did not finish: {run.message}")
         steps.append(until / n)
         errors.append(_difference(run, reference))

@@ -80,7 +80,7 @@ def searches(landscape: LennardJones, less: int) -> Iterator[tuple[str, Quenched
             cooling(*COOLINGS[landscape.n], 20),
             step=0.03,
             steps=steps // less,
-            seed=3,
+            noise=3,
             quench=QUENCHES[name],
             progress=show,
         )

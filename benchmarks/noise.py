@@ -1,7 +1,7 @@
 """A thousand Langevin trajectories: time per step beside torchsde, in one interleaved run.
 
-    pip install -c constraints.txt '.[peers]'
-    python benchmarks/noise.py > benchmarks/noise.md
+pip install -c constraints.txt '.[peers]'
+python benchmarks/noise.py > benchmarks/noise.md
 """
 
 import os
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from dashpot.dynamics import Langevin
 from dashpot.integrators import Noise, simulate
+from dashpot.integrators.schemes import GRADIENTS
 from dashpot.landscapes import DoubleWell
 
 GAMMA, TEMPERATURE, STEP = 1.0, 0.5, 0.01
@@ -30,14 +31,20 @@ OURS = {
     "Heun": {"method": "heun"},
 }
 PEERS = {"torchsde Euler": "euler", "torchsde SRK": "srk"}
+GRADIENTS_OF = {  # a step, where it is not one
+    "Heun": str(GRADIENTS["heun"]),
+    "torchsde SRK": "2",
+    "normal numbers": "–",
+}
 INTRODUCTION = """# Noise: time per step
 
 `python benchmarks/noise.py > benchmarks/noise.md`, with `pip install '.[peers]'`
 
-{trajectories} trajectories of kinetic Langevin dynamics (γ = {gamma:g}, T = {temperature:g}) on the double well in
-{dimension} dimensions, float64, h = {step:g}, {steps} steps a run, nothing saved in between; medians of
-{rounds} interleaved rounds. torchsde {peer} with diagonal noise and its default Brownian motion; all call the same gradient.
-The numbers of a step are its parts: what a step cannot do without.
+{trajectories} trajectories of kinetic Langevin dynamics (γ = {gamma:g}, T = {temperature:g}) on
+the double well in {dimension} dimensions, float64, h = {step:g}, {steps} steps a run, nothing saved
+in between; medians of {rounds} interleaved rounds. torchsde {peer} with diagonal noise and its
+default Brownian motion; all call the same gradient. The gradient and the normal numbers are what a
+step cannot do without.
 Machine: {machine}.
 
 | method | gradients | µs per step | torchsde Euler / this | torchsde SRK / this |
@@ -70,7 +77,7 @@ def main(steps: int = 200, rounds: int = 21) -> None:
             statistics.median(a / b for a, b in zip(times[peer], times[name], strict=True))
             for peer in PEERS
         ]
-        gradients = {"Heun": "2", "torchsde SRK": "2", "normal numbers": "–"}.get(name, "1")
+        gradients = GRADIENTS_OF.get(name, "1")
         cells = name, gradients, f"{statistics.median(times[name]):.0f}", *map(_ratio, ratios)
         print(f"| {' | '.join(cells)} |")
 
@@ -134,7 +141,9 @@ def peers(steps: int) -> dict[str, Callable[[], object]]:
 
     @torch.no_grad()
     def run(method: str) -> Tensor:
-        return torchsde.sdeint(equation, y0, ends, method=method, dt=STEP)  # type: ignore[return-value]
+        ys = torchsde.sdeint(equation, y0, ends, method=method, dt=STEP)
+        assert isinstance(ys, Tensor)
+        return ys
 
     return {name: lambda method=method: run(method) for name, method in PEERS.items()}
 
@@ -144,8 +153,10 @@ def machine() -> str:
     name = platform.processor() or platform.machine()
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo") as lines:
-            name = next((line.split(":")[1].strip() for line in lines if "model name" in line), name)
-    return f"{name}, {torch.get_num_threads()} thread(s), Python {platform.python_version()}, torch {torch.__version__}"
+            models = (line.split(":")[1].strip() for line in lines if "model name" in line)
+            name = next(models, name)
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{name}, {torch.get_num_threads()} thread(s), {versions}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from typing import Never, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +47,15 @@ class Network(Landscape):
         module: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
         data: tuple[Tensor, Tensor],
-        *,
+        *apart: Never,
         name: str | None = None,
     ) -> None:
         if not isinstance(module, nn.Module):
             raise TypeError(f"module must be a torch.nn.Module; got {type(module).__name__}")
+        if apart or isinstance(data, Tensor):
+            raise TypeError(
+                "data is one pair (inputs, targets): Network(module, loss, (inputs, targets))"
+            )
         try:
             inputs, targets = data
         except (TypeError, ValueError):
@@ -204,8 +208,20 @@ class Network(Landscape):
         self._is_mean = True
 
     def _evaluate(self, vector: Tensor) -> Tensor:
-        output = self._output(vector, self._inputs.like(vector))
-        return self._loss(output, self._targets.like(vector))
+        inputs, targets = self._inputs.like(vector), self._targets.like(vector)
+        output = self._output(vector, inputs)
+        try:
+            return self._loss(output, targets)
+        except (RuntimeError, ValueError) as error:
+            if inputs.shape[:1] == targets.shape[:1]:
+                raise
+            # a RuntimeError stays one: it may be vmap's, and then `f` goes on point by point
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(
+                f"{self!r}: the loss fails on an output {tuple(output.shape)} for inputs "
+                f"{tuple(inputs.shape)} and targets {tuple(targets.shape)}: as many targets as "
+                f"inputs? ({error})"
+            ) from error
 
     def _output(self, vector: Tensor, inputs: Tensor) -> Tensor:
         # Buffers are handed over as copies: a module that writes to them leaves f as it is.

@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from ...integrators import Noise
 from ...landscapes import Cluster
+from ...landscapes.checks import integer
 from .moves import Moves
 from .quench import Quench, Quenched, points
 
 _DECISION = 0  # channel of the uniforms of the Metropolis decision; those of moves follow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BasinHopping:
     """What W walkers found in H hops; hop 0 is the quench of the starts.
 
@@ -41,6 +42,13 @@ class BasinHopping:
     reached: Tensor
     status: Literal["finished", "interrupted"]
 
+    def __repr__(self) -> str:
+        hops, walkers = len(self.found) - 1, len(self.reached)
+        text = f"BasinHopping({self.status}: {walkers} walkers, {hops} hops"
+        if self.target is not None:
+            text += f", {int((self.reached >= 0).sum())} reached {self.target:.8g}"
+        return f"{text}; best = {self.best!r})"
+
     @property
     def lowest(self) -> Tensor:
         """[H + 1, W], the deepest energy that each walker has found so far."""
@@ -57,7 +65,7 @@ def basin_hopping(
     hops: int,
     noise: int | Noise,
     surface: float | None = None,
-    target: float | None = None,
+    target: float | Literal["minimum"] | None = "minimum",
     margin: float = 1e-2,
     progress: bool = False,
 ) -> BasinHopping:
@@ -74,15 +82,23 @@ def basin_hopping(
     step         every coordinate moves by a uniform number in ±step
     surface      α, when a loose atom moves alone; None: never
     noise        a seed or a `Noise`: what a walker does depends on it and on its place alone
-    target       walkers stop hopping once they have found this energy, up to `margin`
+    target       walkers stop hopping once they have found this energy, up to `margin`; "minimum":
+                 the cluster's `minimum`, if it is known. None: they make all hops
 
     Ctrl-C returns the hops that are done. Source: D. J. Wales, J. P. K. Doye, J. Phys. Chem. A
     101 (1997) 5111.
     """
+    if not isinstance(landscape, Cluster):
+        raise TypeError(
+            f"basin_hopping takes a Cluster first, such as LennardJones(38); got {landscape!r}"
+        )
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature must be an energy > 0; got {temperature!r}")
-    if isinstance(hops, bool) or not isinstance(hops, int) or hops < 0:
-        raise ValueError(f"hops must be a whole number >= 0; got {hops!r}")
+    hops = integer(hops, "hops", 0)
+    if isinstance(target, str):
+        if target != "minimum":
+            raise ValueError(f'target must be an energy, "minimum" or None; got {target!r}')
+        target = landscape.minimum
     noise = noise if isinstance(noise, Noise) else Noise(noise)
     quench = quench or Quench(tolerance=1e-2, at_most=600)
     moves = Moves(landscape, step, surface, noise)

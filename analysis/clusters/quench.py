@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -12,12 +13,14 @@ from tqdm import tqdm
 from ...dynamics import CD, IKFAD, Dynamics
 from ...integrators import simulate
 from ...landscapes import Landscape
+from ...landscapes.checks import integer
+from ..interrupts import uninterrupted
 from .counted import Counted
 
 Rest = Literal["converged", "unfinished", "diverged", "interrupted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quenched:
     """Where a batch of quenches ended.
 
@@ -34,6 +37,20 @@ class Quenched:
     slope: Tensor
     gradients: Tensor
     status: tuple[Rest, ...]
+
+    def __repr__(self) -> str:
+        ends = [(self.status.count(end), end) for end in get_args(Rest)]
+        counts = ", ".join(f"{count} {end}" for count, end in ends if count)
+        return (
+            f"Quenched({len(self.status)} systems: {counts or 'none'}; lowest energy "
+            f"{self.lowest:.8g}, {int(self.gradients.sum())} gradients)"
+        )
+
+    @property
+    def lowest(self) -> float:
+        """The lowest energy of those that did not diverge; infinite if there is none."""
+        kept = torch.tensor([one != "diverged" for one in self.status], dtype=torch.bool)
+        return min(self.energy[kept & self.energy.isfinite()].tolist(), default=math.inf)
 
     @property
     def converged(self) -> Tensor:
@@ -70,9 +87,7 @@ class Quench:
         if not self.tolerance > 0:
             raise ValueError(f"tolerance must be > 0, a force; got {self.tolerance!r}")
         for name in ("at_most", "block"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of steps >= 1; got {value!r}")
+            integer(getattr(self, name), name, 1)
 
     def __call__(self, landscape: Landscape, starts: Any, *, progress: bool = False) -> Quenched:
         """Quench starts [B, *shape]. Ctrl-C returns what is done, with status "interrupted"."""
@@ -134,8 +149,7 @@ class _Work:
             step=how.step, steps=steps, word=how.word, save_every=steps,
         )  # fmt: skip
         self._count()
-        if run.status == "interrupted":
-            raise KeyboardInterrupt
+        uninterrupted(run)
         self.steps += steps
         self.lost = run.stopped_at >= 0
         self.state = {name: value[-1] for name, value in run.states.items()}

@@ -23,6 +23,13 @@ class Success:
     trials: int
     gradients: int
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.successes <= self.trials or self.trials < 1:
+            raise ValueError(
+                f"a rate needs trials >= 1, of which 0 to all succeeded; got {self.successes} of "
+                f"{self.trials}"
+            )
+
     @classmethod
     def of(cls, reached: Iterable[bool], gradients: int) -> Success:
         outcomes = [bool(one) for one in reached]

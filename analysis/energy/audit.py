@@ -13,7 +13,7 @@ from ...integrators.start import on_tensors
 from ...integrators.step import apply
 from ...integrators.trajectory import in_pieces, inside, plain
 from ...landscapes import Landscape
-from ..noiseless import refuse_noise
+from ..noiseless import refuse_noise, refuse_sampled
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,14 @@ class EnergyAudit:
         return torch.stack(parts).sum(0)
 
 
-_NO_AUDIT = (
-    "an audit is of the energy that an ODE's letters take",
-    "its expected rate is dynamics.energy_rate, its averages come from stationary(run, ...)",
-)
+def _refuse(dynamics: Dynamics, landscape: Landscape) -> None:
+    """ValueError for noise of either."""
+    why = "an audit is of the energy that an ODE's letters take"
+    instead = (
+        "its expected rate is dynamics.energy_rate, its averages come from stationary(run, ...)"
+    )
+    refuse_noise(dynamics, why, instead)
+    refuse_sampled(landscape, why)
 
 
 def energy_audit(
@@ -93,7 +97,7 @@ def energy_audit(
     Raises ValueError or TypeError for arguments that do not fit. Overflow ends a trajectory with
     status "diverged" (`audit.run`), and the audit keeps everything up to there.
     """
-    refuse_noise(dynamics, *_NO_AUDIT)
+    _refuse(dynamics, landscape)
     run = simulate(dynamics, landscape, x0, step=step, steps=steps, word=word, dtype=torch.float64)
     return audit_run(dynamics, landscape, run)
 
@@ -107,7 +111,7 @@ def audit_run(dynamics: Dynamics, landscape: Landscape, run: Trajectory) -> Ener
     Raises ValueError for a run by `solve`, which has no letters, or of another dynamics.
     """
     refuse_other_run(dynamics, landscape, run)
-    refuse_noise(dynamics, *_NO_AUDIT)
+    _refuse(dynamics, landscape)
     if run.settings.get("method") != "word":
         raise ValueError(
             f"only a run of a word has letters to audit; this one was made by "

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ...integrators import Trajectory
@@ -14,7 +15,7 @@ from ...landscapes.checks import integer
 _KEPT = 5  # directions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GradientNoise:
     """The noise of a minibatch's gradient at one point, float64; covariance Σ/B.
 
@@ -40,6 +41,15 @@ class GradientNoise:
     eigenvalues: Tensor
     directions: Tensor
 
+    def __repr__(self) -> str:
+        largest = ", ".join(f"{value:.3g}" for value in self.eigenvalues.tolist())
+        return (
+            f"GradientNoise({len(self.variance)} coordinates, batches of {self.batch_size}: "
+            f"|∇f|² = {self.gradient_square:.3g}, trace {self.trace:.3g}"
+            + (f" ± {self.trace_error:.1g}" if self.trace_error else "")
+            + (f", largest eigenvalues {largest})" if largest else ")")
+        )
+
     @property
     def std(self) -> Tensor:
         """[dimension], standard deviation of every coordinate."""
@@ -53,7 +63,7 @@ class GradientNoise:
 
 def gradient_noise(
     network: Network,
-    x: Tensor,
+    x: ArrayLike | Tensor,
     batch_size: int,
     *,
     examples: int | None = None,
@@ -83,7 +93,8 @@ def gradient_noise(
         raise ValueError(f"examples must be at most {n}, those there are; got {count}")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     chosen = torch.arange(n) if count == n else order[:count]
-    slopes = network.per_example_gradients(x.detach(), chosen.to(x.device)).double()
+    at = x.detach() if isinstance(x, Tensor) else torch.as_tensor(x, dtype=network.start.dtype)
+    slopes = network.per_example_gradients(at, chosen.to(at.device)).double()
     mean = slopes.mean(0)
     centred = slopes - mean
     squares = centred.square().sum(1)
@@ -137,11 +148,18 @@ def noise_along(
 
     trajectory  which one of a batch; None: the run must have one only
 
-    Raises ValueError for a batch without `trajectory`, and for what `gradient_noise` refuses.
+    Raises ValueError for a batch without `trajectory`, IndexError for one that the run does not
+    have, and what `gradient_noise` raises.
     """
     x = run["x"]
     if trajectory is not None:
-        x = x.flatten(1, -2)[:, trajectory]
+        trajectory = integer(trajectory, "trajectory", 0)
+        each = x.reshape(len(x), -1, x.shape[-1])
+        if trajectory >= each.shape[1]:
+            raise IndexError(
+                f"trajectory must be one of the run's, 0 to {each.shape[1] - 1}; got {trajectory}"
+            )
+        x = each[:, trajectory]
     if x.ndim != 2:
         raise ValueError(
             f"the run has a batch of trajectories {tuple(x.shape[1:-1])}; choose one by "
@@ -156,6 +174,13 @@ class Temperature(NamedTuple):
 
     per_coordinate: Tensor
     mean: float
+
+    def __repr__(self) -> str:
+        each = self.per_coordinate
+        return (
+            f"Temperature(mean {self.mean:.3g}; per coordinate {each.min():.3g} to "
+            f"{each.max():.3g}, {each.numel()} of them)"
+        )
 
 
 def matching_temperature(noise: GradientNoise, step: float, gamma: float = 1.0) -> Temperature:

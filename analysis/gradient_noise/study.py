@@ -25,11 +25,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ...dynamics import Dynamics
-from ...integrators import Trajectory, simulate
+from ...integrators import Trajectory, convert, simulate
 from ...landscapes import GaussianMinibatch, Landscape, Minibatch, Network, classifier, digits
+from ...landscapes.checks import positive
+from ..interrupts import uninterrupted
 from .comparison import Comparison, Curve
 from .covariance import gradient_noise
-from .trainings import CAP, Training, training
+from .trainings import CAP, MOMENTUM, Training, training
 
 LEARNING_RATES = (0.02, 0.2)  # of the study: one at which continuous time holds, one beyond
 QUICK = {"steps": 20, "seeds": 32}
@@ -53,10 +55,10 @@ def compare_with_sde(
     batch_size: int = 8,
     steps: int = 40,
     save_every: int = 5,
-    pieces: int = 4,
+    pieces: int | None = None,
     seeds: int = 48,
     seed: int = 0,
-    cap: float = CAP,
+    cap: float | None = None,
 ) -> Comparison:
     """Train with minibatches from one start over many seeds at once, and run the models beside.
 
@@ -64,10 +66,15 @@ def compare_with_sde(
     lr        that of torch's SGD with momentum 0.8; h = √lr, and SGD without momentum has 5 lr
     network   None: `digits_network()`
     seeds     trajectories of every model, at least 4; the training has four times as many
-    pieces    of time, in which the noise along the training is constant
-    cap       the gradient of one coordinate at which CD's damping takes over, see `training`
+    pieces    of time, in which the noise along the training is constant; None: 4, or as many as
+              there are saved times
+    cap       the gradient of one coordinate at which CD's damping takes over, see `training`.
+              None: 0.2 for the digits' network; for a network of yours g/(1 − momentum), where g
+              is the largest root mean square of a coordinate of a minibatch's gradient at the
+              start: the damping holds back moves longer than the momentum makes of g
 
-    Losses are those of all examples. Raises ValueError for arguments that do not fit.
+    Losses are those of all examples. Raises ValueError for arguments that do not fit, and
+    KeyboardInterrupt after Ctrl-C: half a comparison shows nothing.
     """
     if seeds < 4:
         raise ValueError(f"seeds must be at least 4, to have a variance with an error; got {seeds}")
@@ -75,10 +82,14 @@ def compare_with_sde(
         raise ValueError(
             f"steps must be a multiple of save_every, both >= 1; got {steps} and {save_every}"
         )
+    lr = positive(lr, "lr")
+    pieces = min(4, steps // save_every) if pieces is None else pieces
     if not 1 <= pieces <= steps // save_every:
         raise ValueError(
             f"pieces must be between 1 and the saved times, {steps // save_every}; got {pieces}"
         )
+    if cap is None:
+        cap = CAP if network is None else _fitting_cap(network, batch_size)
     network = network or digits_network()
     one = training(method, lr, cap=cap)
     runs = _Runs(one, network, batch_size, steps, save_every, seeds, 100 * seed)
@@ -104,6 +115,13 @@ def compare_with_sde(
     )
 
 
+def _fitting_cap(network: Network, batch_size: int) -> float:
+    """What momentum makes of the largest root mean square of a minibatch's coordinate."""
+    noise = gradient_noise(network, network.start, batch_size, directions=0)
+    largest = (noise.gradient.square() + noise.variance).max()
+    return convert.effective_lr(float(largest.sqrt()), MOMENTUM) if largest else CAP
+
+
 @dataclass(frozen=True)
 class _Runs:
     """Runs of a training and its models from one start; their points are [T, seeds, dimension].
@@ -122,11 +140,11 @@ class _Runs:
     def train(self, landscape: Landscape, run: int, seeds: int) -> Tensor:
         """The training's own word with the gradients that `landscape` samples."""
         method, x0 = self.training, self.network.start.expand(seeds, -1)
-        made = simulate(
+        made = uninterrupted(simulate(
             method.dynamics, landscape, x0,
             step=method.step, steps=self.steps, word=method.word,
             save_every=self.save_every, noise=self.first_seed + run,
-        )  # fmt: skip
+        ))  # fmt: skip
         return self._padded(made["x"], self.steps)
 
     def equation(self, run: int) -> Tensor:
@@ -193,8 +211,8 @@ class _Runs:
         run: int,
     ) -> Trajectory:
         finer = self.training.refinement
-        return simulate(
+        return uninterrupted(simulate(
             dynamics, landscape, state,
             step=self.training.model_step / finer, steps=steps * finer, word=word,
             save_every=self.save_every * finer, noise=self.first_seed + run,
-        )  # fmt: skip
+        ))  # fmt: skip

@@ -3,6 +3,7 @@
 Every function draws into `ax` (a new figure without one) and returns it.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -61,14 +62,22 @@ def plot_energy(
                 "inverse": 1/E, where algebraic decay E ~ 1/(κt) is a straight line of slope κ
     references  runs drawn dotted in the same colour, matched by label
 
-    Every trajectory of a batch is drawn.
+    Every trajectory of a batch is drawn; of a batch with noise the mean of those that were not
+    lost, and a band from the 5 % to the 95 % quantile.
     """
     ax = _axes(ax)
     named = _labelled(runs)
     for index, (label, run) in enumerate(named.items()):
-        times, shown = _curves(run, view)
-        names = [label, *[f"_{label}"] * (shown.shape[1] - 1)]
-        ax.plot(times, shown, color=colour(label, index), ls=dashes(label), lw=1.3, label=names)
+        shade = colour(label, index)
+        if run.settings.get("noise") and run.energy[0].numel() > 1:
+            times, (mean, low, high) = _summary(run, view)
+            text = f"{label}, mean of {run.energy[0].numel()}"
+            ax.plot(times, mean, color=shade, ls=dashes(label), lw=1.3, label=text)
+            ax.fill_between(times, low, high, color=shade, alpha=0.2, lw=0, label="5–95 %")
+        else:
+            times, shown = _curves(run, view)
+            names = [label, *[f"_{label}"] * (shown.shape[1] - 1)]
+            ax.plot(times, shown, color=shade, ls=dashes(label), lw=1.3, label=names)
         if references and label in references:
             ax.plot(*_curves(references[label], view), color="k", lw=1.1, ls=(0, (1, 4)), zorder=3)
     if references and any(label in references for label in named):
@@ -209,10 +218,27 @@ def _points(values: torch.Tensor) -> np.ndarray:
 
 def _curves(run: Trajectory, view: str) -> tuple[np.ndarray, np.ndarray]:
     """Times [T] and what is shown of the energies, [T, trajectories]."""
-    energy = run.mechanical_energy.detach().numpy().reshape(len(run), -1)
+    return run.times.numpy(), _shown(_energies(run), view)
+
+
+def _summary(run: Trajectory, view: str) -> tuple[np.ndarray, np.ndarray]:
+    """Times [T] and what is shown of the mean energy and of its quantiles, [3, T]."""
+    energy = _energies(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # times at which all were lost
+        ends = np.nanquantile(energy, (0.05, 0.95), axis=1)
+        mean = np.nanmean(energy, axis=1)
+    return run.times.numpy(), _shown(np.stack((mean, *ends)), view)
+
+
+def _energies(run: Trajectory) -> np.ndarray:
+    """[T, trajectories]"""
+    return run.mechanical_energy.detach().numpy().reshape(len(run), -1)
+
+
+def _shown(energy: np.ndarray, view: str) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
-        shown = np.where(energy > 0, energy if view == "log" else 1 / energy, np.nan)
-    return run.times.numpy(), shown
+        return np.where(energy > 0, energy if view == "log" else 1 / energy, np.nan)
 
 
 def _guide(ax: Axes, series: Sequence[ConvergenceOrder], order: int) -> None:

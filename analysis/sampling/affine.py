@@ -69,11 +69,11 @@ def laws(mean: Any, covariance: Any, size: int) -> tuple[Tensor, Tensor]:
 
 
 def at_rest(change: Tensor, noise: Tensor, decays: Tensor) -> Tensor:
-    """S with `change` vec S + vec noise = 0; NaN where it does not decay to it."""
+    """The symmetric S with `change` vec S + vec noise = 0; NaN where it does not decay to it."""
     eye = torch.eye(change.shape[-1], dtype=torch.float64)
     safe = torch.where(decays[..., None, None], change, eye)
     found = torch.linalg.solve(safe, -noise.flatten(-2)[..., None])[..., 0].reshape(noise.shape)
-    return torch.where(decays[..., None, None], found, torch.nan)
+    return torch.where(decays[..., None, None], (found + found.mT) / 2, torch.nan)
 
 
 def kron(a: Tensor, b: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ Series: TypeAlias = Tensor | np.ndarray | Sequence[Any]
 
 _LEAST_SIZE = 50.0  # effective samples: below them the error itself is not known to 10 %
 _LEAST_LENGTH = 20.0  # times τ in every trajectory: below them the start is not forgotten
+_LARGE = 1e6  # numbers from here on are printed with an exponent
 _FAR = 4.0  # standard errors by which the start of a run must not differ from its end
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
@@ -49,7 +50,7 @@ class Average:
     message: str
 
     def __str__(self) -> str:
-        text = f"{_rounded(self.mean, self.standard_error)} (τ = {self.tau * self.spacing:.3g}, "
+        text = f"{rounded(self.mean, self.standard_error)} (τ = {self.tau * self.spacing:.3g}, "
         text += f"{self.effective_size:.3g} effective of {self.samples * self.trajectories})"
         return text if self.enough else f"{text}; not to be relied on: {self.message}"
 
@@ -106,18 +107,37 @@ def kept(values: Series, discard: float, groups: int = 1) -> tuple[Array, int]:
     series = array(values)
     if series.ndim == 0 or series.size == 0:
         raise ValueError(f"an average needs a series [T, ...] of samples; got shape {series.shape}")
+    start = first_kept(discard, len(series))
+    series = series[start:].reshape(len(series) - start, groups, -1)
+    finite = np.isfinite(series).all(axis=(0, 1))
+    lost = int((~finite).sum())
+    return series[:, :, finite].reshape(len(series), -1), lost
+
+
+def first_kept(discard: float, times: int) -> int:
+    """The first of so many times that is kept: no less than the fraction `discard` is left out."""
     if not 0 <= discard < 1:
         raise ValueError(
             f"discard is the fraction of the times left out at the start, 0 <= discard < 1; "
             f"got {discard!r}"
         )
-    start = math.ceil(discard * len(series) * (1 - _ROUNDING))
-    if start >= len(series):
-        raise ValueError(f"discard = {discard:g} leaves nothing of {len(series)} samples")
-    series = series[start:].reshape(len(series) - start, groups, -1)
-    finite = np.isfinite(series).all(axis=(0, 1))
-    lost = int((~finite).sum())
-    return series[:, :, finite].reshape(len(series), -1), lost
+    start = math.ceil(discard * times * (1 - _ROUNDING))
+    if start >= times:
+        raise ValueError(f"discard = {discard:g} leaves nothing of {times} samples")
+    return start
+
+
+def rounded(mean: float, error: float) -> str:
+    """Both with the digits that two digits of the error allow; large ones with an exponent."""
+    if not (math.isfinite(error) and error > 0):
+        return f"{mean:.6g} ± {error:.2g}"
+    if max(abs(mean), error) >= _LARGE:
+        digits = 2 + math.floor(math.log10(max(abs(mean), error))) - math.floor(math.log10(error))
+        return f"{mean:.{min(digits, 12)}g} ± {error:.2g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return (
+        f"{mean:.{digits}f} ± {error:.{digits}f}" if digits < 12 else f"{mean:.12g} ± {error:.2g}"
+    )
 
 
 def array(values: Series) -> Array:
@@ -199,13 +219,3 @@ def _variance_and_time(series: Array) -> tuple[float, float]:
     if not variance > 0:
         return 0.0, math.nan
     return variance, integrated_time(covariance / variance, series.size)[0]
-
-
-def _rounded(mean: float, error: float) -> str:
-    """Both with the digits that two digits of the error allow."""
-    if not (math.isfinite(error) and error > 0):
-        return f"{mean:.6g} ± {error:.2g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return (
-        f"{mean:.{digits}f} ± {error:.{digits}f}" if digits < 12 else f"{mean:.12g} ± {error:.2g}"
-    )

@@ -15,6 +15,7 @@ Potential = Callable[[Array], Array]
 
 _DEEP = 35.0  # e^{−35} < 1e−15 of the peak: beyond it lies nothing that matters
 _SIDE = 65  # points per side when the box is looked for
+_LOOKED_AT = 100  # samples
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _PANELS = (16, 32, 64, 128, 256)
 _CONVERGED = 1e-8
@@ -29,6 +30,42 @@ def potential_of(landscape: Landscape, temperature: float, order: Sequence[int])
         return landscape(x.reshape(-1, *landscape.shape)).numpy() / temperature
 
     return potential
+
+
+def minus_log(density: Callable[..., Array]) -> Potential:
+    """The potential of a density of arrays [n], one for each coordinate."""
+
+    def potential(points: Array) -> Array:
+        with np.errstate(divide="ignore"):
+            return -np.log(np.asarray(density(*points.T), dtype=float))
+
+    return potential
+
+
+def check_density(density: Callable[..., Array], samples: Array) -> None:
+    """TypeError or ValueError, before any work, for a marginal density of another kind.
+
+    It is looked at on some of the samples [T, k, M].
+    """
+    every = np.moveaxis(samples, 1, 2).reshape(-1, samples.shape[1])
+    points = every[:: -(-len(every) // _LOOKED_AT)]
+    wanted = (
+        "marginal must be a function of numpy arrays [n], one for each coordinate, that returns "
+        "the density at each point, [n], such as lambda x: np.exp(-x**2 / 2)"
+    )
+    try:
+        found = np.asarray(density(*points.T), dtype=float)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{wanted}; it raised {type(error).__name__}: {error}") from error
+    if found.shape != points.shape[:1]:
+        raise ValueError(f"{wanted}; for {len(points)} points it returned shape {found.shape}")
+    if (found < 0).any():
+        raise ValueError(
+            f"{wanted}; it returned {found.min():.3g}, and a density is not negative: if this is "
+            "its logarithm, give np.exp of it"
+        )
+    if not np.isfinite(found).all() or not found.any():
+        raise ValueError(f"{wanted}; at the samples it is {found[:3]}...")
 
 
 def support(potential: Potential, low: Array, high: Array) -> tuple[Array, Array]:

@@ -13,7 +13,14 @@ from ...landscapes import Landscape
 from .autocorrelation import Array
 from .averages import Average, Series, array, average, kept
 from .counts import ChiSquare, block_shares, chi_square
-from .gibbs import Potential, bin_probabilities, potential_of, support
+from .gibbs import (
+    Potential,
+    bin_probabilities,
+    check_density,
+    minus_log,
+    potential_of,
+    support,
+)
 from .observables import DISCARD, equally_spaced
 
 _TAIL = 1e-4  # probability left outside the bins on each side
@@ -66,7 +73,7 @@ def compare_with_gibbs(
     landscape: Landscape,
     temperature: float,
     *,
-    coordinates: Sequence[int] = (0,),
+    coordinates: int | Sequence[int] = (0,),
     bins: int = 24,
     span: Sequence[tuple[float, float]] | None = None,
     discard: float | None = None,
@@ -79,9 +86,12 @@ def compare_with_gibbs(
     bins         per coordinate, of equal width
     span         (low, high) per coordinate; None: all but 1e-4 of the Gibbs law on either side
     discard      fraction left out at the start; None: 0.1 of a run, nothing of samples
-    marginal     the density of these coordinates up to a factor, `marginal(x)` or
-                 `marginal(x, y)` on arrays, for landscapes of more than two dimensions; those of
-                 one or two are integrated by quadrature
+    marginal     the density of these coordinates up to a factor, for landscapes of more than two
+                 dimensions; those of one or two are integrated by quadrature. A function
+                 `marginal(x)` or `marginal(x, y)` of numpy arrays [n], with numpy's functions,
+                 that returns the density (not its logarithm) at each point, [n]:
+
+                     compare_with_gibbs(x, Funnel(10), 1.0, marginal=lambda v: np.exp(-v**2 / 18))
 
     The errors come from the spread of the shares over blocks of at least ten autocorrelation
     times, and are never smaller than those of independent samples. The p value comes from the same
@@ -93,6 +103,8 @@ def compare_with_gibbs(
     """
     chosen = _checked(coordinates, landscape, bins, temperature, marginal)
     points, lost = _points(samples, landscape, discard)
+    if marginal is not None:
+        check_density(marginal, points[:, chosen])
     edges, expected = _law(points, landscape, temperature, chosen, bins, span, marginal)
     points = points[:, chosen]
     slowest = _slowest(points)
@@ -137,7 +149,7 @@ def _law(
         order = [*chosen, *(k for k in range(landscape.dimension) if k not in chosen)]
         potential = potential_of(landscape, temperature, order)
     else:
-        order, potential = chosen, _minus_log(marginal)
+        order, potential = chosen, minus_log(marginal)
     low, high = points[:, order].min((0, 2)), points[:, order].max((0, 2))
     room = 1e-6 * (1 + np.abs(low))
     low, high = support(potential, low - room, high + room)
@@ -174,13 +186,13 @@ def _points(
 
 
 def _checked(
-    coordinates: Sequence[int],
+    coordinates: int | Sequence[int],
     landscape: Landscape,
     bins: int,
     temperature: float,
     marginal: Callable[..., Array] | None,
 ) -> list[int]:
-    chosen = list(coordinates)
+    chosen = [int(one) for one in np.atleast_1d(coordinates)]
     d = landscape.dimension
     if len(chosen) not in (1, 2) or len(set(chosen)) < len(chosen):
         raise ValueError(f"coordinates must be one or two different ones; got {tuple(chosen)}")
@@ -196,14 +208,6 @@ def _checked(
     if bins < 2:
         raise ValueError(f"bins must be at least 2; got {bins!r}")
     return chosen
-
-
-def _minus_log(density: Callable[..., Array]) -> Potential:
-    def potential(points: Array) -> Array:
-        with np.errstate(divide="ignore"):
-            return -np.log(density(*points.T))
-
-    return potential
 
 
 def _edges(

@@ -15,12 +15,13 @@ from torch import Tensor
 from ...dynamics import Dynamics, State
 from ...integrators import Word
 from ...integrators.schemes import Method
+from ...landscapes.checks import integer
 from ..stability.linear import ROUNDING, broadcast
 from .affine import affine, at_rest, kron, laws, names_of
 from .one_step import OneStep
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MomentMap:
     """One step on f = ½kx²: m ← M m, S ← M S Mᵀ + Q, for one mode or many.
 
@@ -59,10 +60,9 @@ class MomentMap:
         """Mean [..., n] and covariance [..., n, n] after a number of steps, by doubling.
 
         Give them for x and p; the noise of the first gradient is drawn afresh. Raises ValueError
-        for other shapes and for `steps` that are no whole number >= 0.
+        for other shapes and for steps < 0, TypeError for `steps` that are no integer.
         """
-        if not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps must be a whole number >= 0; got {steps!r}")
+        steps = integer(steps, "steps", 0)
         n = len(self.variables)
         mean, spread = laws(mean, covariance, n - self.variables.count("noise"))
         given = mean.shape[-1]
@@ -78,6 +78,9 @@ class MomentMap:
                 spread = power @ spread @ power.mT + noise
             power, noise = power @ power, power @ noise @ power.mT + noise
         return mean[..., :given], spread[..., :given, :given]
+
+    def __repr__(self) -> str:
+        return f"MomentMap({self})"
 
     def __str__(self) -> str:
         stable = float(self.is_stable.double().mean())

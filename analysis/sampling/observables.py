@@ -66,8 +66,9 @@ def equally_spaced(run: Trajectory) -> tuple[int, float]:
     uneven = (gaps - gaps[0]).abs() > 1e-9 * run.times.abs().max()
     if bool(uneven[:-1].any()) or float(gaps[-1]) > float(gaps[0]) * (1 + 1e-6):
         raise ValueError(
-            "averages over time need equally spaced times, as simulate saves them; "
-            "give solve `times` with one spacing"
+            "averages over time need equally spaced times, as simulate saves them: of runs that "
+            "are joined, all but the last need steps that are a multiple of save_every; give solve "
+            "`times` with one spacing"
         )
     return len(run) - int(uneven[-1]), float(gaps[0])
 

@@ -6,7 +6,7 @@ from typing import Any
 from ...dynamics import Dynamics, NoisyPart, State
 from ...dynamics.elements import sqrt
 from ...integrators import Word
-from ...integrators.schemes import SCHEMES, Method
+from ...integrators.schemes import SCHEMES, Method, refuse_scheme
 from ...integrators.start import not_a_dynamics
 from ...integrators.step import apply
 from ..stability.linear import with_dynamics
@@ -25,21 +25,23 @@ class OneStep:
     """
 
     def __init__(self, scheme: Word | Dynamics, method: Method = "word") -> None:
+        if isinstance(scheme, str):
+            raise TypeError(
+                f"expected a Word with its dynamics: Word({scheme!r}, dynamics), or a dynamics; "
+                f"got {scheme!r}"
+            )
         if not isinstance(scheme, Word | Dynamics):
             raise TypeError(not_a_dynamics(scheme))
-        if method != "word" and method not in SCHEMES:
-            known = ", ".join(("word", *SCHEMES))
-            raise ValueError(f"unknown method {method!r}; choose one of {known}")
-        if method != "word" and isinstance(scheme, Word):
-            raise ValueError(
-                f"method={method!r} takes the whole vector field, not a word; give it the "
-                f"dynamics instead of Word({scheme.text!r})"
-            )
-        plan = Word(scheme.word, scheme) if isinstance(scheme, Dynamics) else scheme
-        self.dynamics = with_dynamics(plan)
-        self.name = plan.text if method == "word" else method
+        if method != "word":
+            refuse_scheme(method, scheme if isinstance(scheme, Word) else None)
         self._scheme = SCHEMES.get(method)
-        self._substeps = plan.substeps
+        if isinstance(scheme, Dynamics) and self._scheme is not None:
+            # without its word, which a dynamics whose parts have no flows does not have
+            self.dynamics, self.name, self._substeps = scheme, method, ()
+        else:
+            plan = Word(scheme.word, scheme) if isinstance(scheme, Dynamics) else scheme
+            self.dynamics, self.name = with_dynamics(plan), plan.text
+            self._substeps = plan.substeps
         noisy = [p for p in self.dynamics.parts.values() if isinstance(p, NoisyPart)]
         self._drivers = list(dict.fromkeys(part.driver for part in noisy))
         self._first: dict[int, int] = {}  # of a noisy letter's numbers, by its place

@@ -13,7 +13,9 @@ from ...dynamics import Dynamics, NoisyPart
 from ...integrators import Noise, Trajectory, Word, simulate
 from ...integrators.schemes import Method
 from ...landscapes import Landscape
-from ..order import ConvergenceOrder, fitted_slope
+from ..interrupts import uninterrupted
+from ..noiseless import refuse_sampled
+from ..order import UNLIKE, ConvergenceOrder, division_counts, fitted_slope
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ def strong_order(
                 scheme, whose own error then raises the slope a little; or a run that ends at
                 `until`, whose own noise is then taken (made with `finest`)
 
-    Raises ValueError for a dynamics without noise, for numbers that do not fit, and for a run
-    that does not reach `until`.
+    Raises ValueError for a dynamics without noise, for sampled gradients, for numbers that do not
+    fit, and for a run that does not reach `until`.
     """
     if not dynamics.is_noisy:
         raise ValueError(f"{dynamics.name} has no noise: measure its order by convergence_order")
+    refuse_sampled(landscape, UNLIKE)
     counts, whole = _counts(divisions, refinement, trajectories)
     words = [word] if method == "word" else []
-    words += [reference] if isinstance(reference, str | Word) else []
+    words += [_reference(reference, dynamics)] if isinstance(reference, str | Word) else []
     pieces = math.lcm(*(_cuts(Word(one or dynamics.word, dynamics)) for one in words))
     finest = Noise(noise, finest=until / whole / pieces)
     if isinstance(reference, Trajectory):
@@ -113,11 +116,7 @@ def strong_order(
 
 
 def _counts(divisions: Sequence[int], refinement: int, trajectories: int) -> tuple[list[int], int]:
-    counts = sorted(set(divisions))
-    if len(counts) < 2 or len(counts) < len(divisions) or counts[0] < 1:
-        raise ValueError(
-            f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
-        )
+    counts = division_counts(divisions)
     if refinement < 2 or trajectories < 2:
         raise ValueError(
             f"refinement and trajectories must be at least 2; got {refinement} and {trajectories}"
@@ -139,6 +138,16 @@ def _noise_of(run: Trajectory) -> Noise:
     return Noise(**made)
 
 
+def _reference(reference: str | Word, dynamics: Dynamics) -> Word:
+    try:
+        return Word(reference, dynamics)
+    except ValueError as error:
+        raise ValueError(
+            f"reference={str(reference)!r} must be a word of {dynamics.name}, a run, or None for "
+            f"the same scheme with smaller steps; {error}"
+        ) from error
+
+
 def _cuts(word: Word) -> int:
     """Into how many pieces the word's noisy letters cut a step."""
     noisy = (sub.fraction for sub in word.substeps if isinstance(sub.part, NoisyPart))
@@ -148,10 +157,16 @@ def _cuts(word: Word) -> int:
 def _repeated(landscape: Landscape, x0: Any, trajectories: int) -> dict[str, Any]:
     given = dict(x0) if isinstance(x0, Mapping) else {} if x0 is None else {"x": x0}
     x = torch.as_tensor(given.get("x", landscape.start), dtype=torch.float64)
+    if x.shape != landscape.shape:
+        raise ValueError(
+            f"x0 must be one start of shape {landscape.shape}, the same for all trajectories; got "
+            f"{tuple(x.shape)}"
+        )
     return {**given, "x": x.expand(trajectories, *x.shape)}
 
 
 def _end(run: Trajectory, until: float) -> dict[str, Tensor]:
+    run = uninterrupted(run)
     if run.status != "finished" or abs(float(run.times[-1]) - until) > 1e-9 * until:
         raise ValueError(f"a run with h = {run.settings['step']:g} did not reach t = {until:g}: "
                          f"{run.message}")  # fmt: skip
@@ -160,5 +175,6 @@ def _end(run: Trajectory, until: float) -> dict[str, Tensor]:
 
 def _squares(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> np.ndarray:
     """|X_h − X|² of every trajectory, [N]."""
-    parts = [(found[name] - exact[name]).flatten(1).square().sum(1) for name in found]
+    apart = [found[name] - exact[name] for name in found]
+    parts = [d.reshape(len(d), -1).square().sum(1) for d in apart]
     return torch.stack(parts).sum(0).numpy()

@@ -19,7 +19,7 @@ from torch import Tensor
 from ...integrators import Trajectory
 from ...integrators.trajectory import in_pieces
 from ...landscapes import Landscape
-from .averages import Average, average, average_ratio
+from .averages import Average, average, average_ratio, first_kept
 from .observables import DISCARD, equally_spaced, observe
 
 
@@ -45,7 +45,7 @@ def virial_temperature(
     """
     x, spacing = _positions(run, landscape)
     times_and_batch = tuple(range(run.energy.ndim))
-    centre = x[int(discard * len(x)) :].nanmean(times_and_batch)
+    centre = x[first_kept(discard, len(x)) :].nanmean(times_and_batch)
 
     def virial(y: Tensor) -> Tensor:
         return _dot(landscape, y - centre, landscape.gradient(y))

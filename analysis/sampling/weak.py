@@ -13,7 +13,7 @@ from torch import Tensor
 from ...dynamics import Dynamics, State
 from ...integrators import Word
 from ...integrators.schemes import Method
-from ..order import ConvergenceOrder, fitted_slope, generic_start
+from ..order import ConvergenceOrder, division_counts, fitted_slope, generic_start
 from .equation import exact_moments
 from .linear import moment_map
 from .one_step import OneStep
@@ -63,11 +63,7 @@ def weak_order_linear(
     Raises ValueError where the moments do not close, for `divisions` that are no two different
     whole numbers >= 1, and where errors are round-off.
     """
-    counts = sorted(set(divisions))
-    if len(counts) < 2 or len(counts) < len(divisions) or counts[0] < 1:
-        raise ValueError(
-            f"divisions must be two or more different whole numbers >= 1; got {tuple(divisions)}"
-        )
+    counts = division_counts(divisions)
     step = OneStep(scheme, method)
     if mean is None:
         mean = torch.cat([*generic_start(step.dynamics, (1,)).values()])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...dynamics import Dynamics
 from ...integrators import Word
-from ..stability.maps import stability_limit
+from ..stability.maps import scaled_limit
 from ..words.bracelets import inequivalent_words, reversed_cut
 from ..words.search import aligned
 from .equation import stationary_exact
@@ -19,7 +19,8 @@ class SamplingReport:
 
     weak_order       proved in the Lie algebra of the parts' generators
     error            the leading error of a step, as text
-    stability_limit  h√L up to which its moments on a quadratic stay finite
+    stability_limit  `of` up to which its moments on a quadratic stay finite
+    of               "h√L"; "hL" for a dynamics without momentum
     x2, p2           ⟨x²⟩k and ⟨p²⟩ of the word on f = ½kx² at `step` and k = 1, over the exact
                      ones; NaN where it is unstable, p2 also without a momentum
     """
@@ -29,6 +30,7 @@ class SamplingReport:
     error: str
     gradients: int
     stability_limit: float
+    of: str
     x2: float
     p2: float
 
@@ -58,7 +60,8 @@ def sampling_words(
 
 def sampling_table(reports: Sequence[SamplingReport]) -> str:
     """The reports as an aligned table in Markdown."""
-    cells = [("word", "weak order", "gradients", "stable to h√L", "⟨x²⟩k/T", "⟨p²⟩/T")]
+    scale = reports[0].of if reports else "h√L"
+    cells = [("word", "weak order", "gradients", f"stable to {scale}", "⟨x²⟩k/T", "⟨p²⟩/T")]
     for one in reports:
         p2 = "–" if math.isnan(one.p2) else f"{one.p2:.6f}"
         cells.append((
@@ -90,14 +93,15 @@ def _beginnings(word: Word) -> Iterator[str]:
 
 
 def _report(word: Word, step: float, exact: Sequence[float]) -> SamplingReport:
-    proof = word.order()
+    proof, (scale, limit) = word.order(), scaled_limit(word, step)
     law = moment_map(word, step).stationary.diagonal().tolist()
     return SamplingReport(
         word=word.text,
         weak_order=proof.order,
         error=str(proof),
         gradients=word.gradients_per_step,
-        stability_limit=stability_limit(word, step=step),
+        stability_limit=limit,
+        of=scale,
         x2=law[0] / exact[0],
         p2=law[1] / exact[1] if len(exact) > 1 else math.nan,
     )

@@ -123,6 +123,15 @@ def stability_limit(
     return math.inf
 
 
+def scaled_limit(word: Word, step: float) -> tuple[str, float]:
+    """What a step's stability depends on as the curvature L grows, and its limit at h = `step`.
+
+    h√L, as in `stability_limit`; for a dynamics without momentum hL.
+    """
+    limit = stability_limit(word, step=step)
+    return ("h√L", limit) if "p" in with_dynamics(word).variables else ("hL", limit**2 / step)
+
+
 @dataclass(frozen=True)
 class OptimalParameters:
     """What makes the slowest mode of [m, L] fastest.

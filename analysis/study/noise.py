@@ -9,7 +9,7 @@ import torch
 
 from ...dynamics import Langevin
 from ...integrators import Word, simulate
-from ...integrators.schemes import Method
+from ...integrators.schemes import WEAK_ORDER, Method
 from ...landscapes import DoubleWell, LennardJones, MuellerBrown, Quadratic
 from ..clusters.anneal import anneal, cooling
 from ..clusters.quench import Quench
@@ -68,9 +68,9 @@ def laws(quick: bool) -> Finding:
             save_every=2, noise=1, **options,
         )  # fmt: skip
         x2, p2 = stationary(run, "x2"), stationary(run, "p2")
-        order = None if name in SCHEMES else Word(name, langevin).order().order
         found.append({
-            "word": name, "weak_order": order or {"euler-maruyama": 1, "heun": 2}[name],
+            "word": name,
+            "weak_order": WEAK_ORDER.get(name) or Word(name, langevin).order().order,
             "x2": exact[0, 0].item(), "p2": exact[1, 1].item(),
             "x2_measured": x2.mean, "x2_error": x2.standard_error,
             "p2_measured": p2.mean, "p2_error": p2.standard_error,
@@ -149,7 +149,7 @@ def clusters(quick: bool) -> Finding:
     first = quenched.x[quenched.converged]
     annealed = anneal(
         partial(Langevin, 1.0), cluster, first, cooling(0.35, 0.05, 8 if quick else 16),
-        step=0.03, steps=250, seed=1,
+        step=0.03, steps=250, noise=1,
     ).rest  # fmt: skip
     found = []
     for name, rest in (("quench", quenched), ("annealing, then quench", annealed)):

@@ -161,8 +161,9 @@ def _tables(results: dict[str, Any]) -> Iterator[_Table]:
 def _noise_tables(noise: dict[str, Any]) -> Iterator[_Table]:
     yield ("word", "weak order", "⟨x²⟩k/T", "simulated", "⟨p²⟩/T", "simulated"), [
         (
-            row["word"], str(row["weak_order"]), number(row["x2"], 7), _measured(row, "x2"),
-            number(row["p2"], 7), _measured(row, "p2"),
+            row["word"], str(row["weak_order"]),
+            number(row["x2"], 7), _plusminus(row["x2_measured"], row["x2_error"]),
+            number(row["p2"], 7), _plusminus(row["p2_measured"], row["p2_error"]),
         )
         for row in noise.get("laws", [])
     ]  # fmt: skip
@@ -173,6 +174,17 @@ def _noise_tables(noise: dict[str, Any]) -> Iterator[_Table]:
             for row in noise.get("paths", [])
         ],
     )
+    yield ("landscape", "h", "T", "kinetic", "virial", "configurational", "to Gibbs", "p value"), [
+        (
+            row["landscape"], number(row["step"]), number(row["temperature"]),
+            *(
+                _plusminus(row[kind], row[f"{kind}_error"])
+                for kind in ("kinetic", "virial", "configurational")
+            ),
+            number(row["total_variation"], 2), number(row["p_value"], 2),
+        )
+        for row in noise.get("temperatures", [])
+    ]  # fmt: skip
     yield (
         ("method", "h", "model", "loss over seeds"),
         [
@@ -189,8 +201,8 @@ def _noise_tables(noise: dict[str, Any]) -> Iterator[_Table]:
     ]  # fmt: skip
 
 
-def _measured(row: dict[str, Any], name: str) -> str:
-    return f"{number(row[f'{name}_measured'])} ± {number(row[f'{name}_error'], 2)}"
+def _plusminus(value: Any, error: Any) -> str:
+    return f"{number(value)} ± {number(error, 2)}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

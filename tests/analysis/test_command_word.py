@@ -89,6 +89,11 @@ def test_a_figure(tmp_path, capsys):
         (["--figure", "map.png"], ["--figure", "name it"]),
         (["BCDA", "--gradients", "2"], ["--gradients", "table"]),
         (["BCDA", "--bias-correction"], ["CD has no --bias-correction"]),
+        (
+            ["FN", "--dynamics", "SGDFlow"],
+            ["SGDFlow needs lr and scale", 'in Python: print(Word("FN", SGDFlow(...)).order())'],
+        ),
+        (["--dynamics", "SGDFlow"], ['Word("FN", SGDFlow(...))']),
     ],
 )
 def test_bad_calls(arguments, words, capsys):

@@ -1,8 +1,12 @@
 """Measured orders."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from dashpot.analysis import convergence_order
+from dashpot.analysis.order import division_counts
 from dashpot.analysis.study.order import CASES, measure_order, order_row
 from dashpot.dynamics import CD, LDHD
 from dashpot.integrators import solve
@@ -40,3 +44,8 @@ def test_errors_at_round_off_are_refused():
 def test_divisions_are_checked():
     with pytest.raises(ValueError, match="divisions"):
         convergence_order(LDHD(0.5), Quadratic([1.0]), divisions=(4,))
+    wrong: Any
+    for wrong in ((8, 8), (0, 8), (8, 16.0), (True, 8)):
+        with pytest.raises(ValueError, match="divisions must be two or more different whole"):
+            division_counts(wrong)
+    assert division_counts([*np.array([16, 4])]) == [4, 16]

@@ -39,7 +39,11 @@ def test_overdamped_words() -> None:
     assert found["FN"].x2 == pytest.approx(1 / (1 - H / 2), rel=1e-12)
     assert found["NF"].x2 == pytest.approx((1 - H) ** 2 / (1 - H / 2), rel=1e-12)
     assert math.isnan(found["FN"].p2)
-    assert "| FN   | 1          | 1         |" in sampling_table(list(found.values()))
+    # Euler's method, 1 − hL > −1
+    assert found["FN"].stability_limit == pytest.approx(2.0, rel=1e-9)
+    table = sampling_table(list(found.values()))
+    assert "| stable to hL |" in table
+    assert "| FN   | 1          | 1         | 2.0000       |" in table
 
 
 def test_only_noisy_dynamics_that_are_linear_on_a_quadratic() -> None:
@@ -53,6 +57,10 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["word", "--dynamics", "Langevin", "--step", "0.5", "--gamma", "0.8"]) == 0
     table = capsys.readouterr().out
     assert "| BAOAB | 2          | 1         | 2.0000        | 1.000000 | 0.937500 |" in table
+    assert "stable to h√L" in table
+    assert main(["word", "FN", "--dynamics", "OverdampedLangevin", "--step", "0.05"]) == 0
+    told = capsys.readouterr().out
+    assert "stable for   hL < 2.0000" in told and "L < 40 at h = 0.05" in told
     assert main(["word", "OBABO", "--dynamics", "Langevin", "--step", "0.5"]) == 0
     told = capsys.readouterr().out
     assert "weak order   2, error of a step" in told

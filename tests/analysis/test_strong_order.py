@@ -12,6 +12,7 @@ from dashpot.analysis import strong_order
 from dashpot.dynamics import (
     LDHD,
     SILENCE,
+    AdaptiveLangevin,
     Descent,
     Dynamics,
     Langevin,
@@ -22,7 +23,7 @@ from dashpot.dynamics import (
 )
 from dashpot.dynamics.elements import exp, sqrt
 from dashpot.integrators import Noise, simulate
-from dashpot.landscapes import Quadratic
+from dashpot.landscapes import DoubleWell, Quadratic
 
 BATH = Langevin(1.0, 0.8)
 RATE, SIZE = 0.3, 0.4
@@ -72,6 +73,15 @@ def test_words_of_langevin(word, order, tolerance):
     agrees(measured, order, tolerance)
     assert measured.errors[0] > measured.errors[-1] > 0
     assert str(measured).startswith(f"Langevin {word}: strong order {measured.slope:.2f} ±")
+
+
+def test_a_variable_with_one_number_per_system():
+    measured = strong_order(
+        AdaptiveLangevin(1.0, 0.5, 1.0, 0.3, 0.4), DoubleWell(1), [1.0], refinement=8, noise=6
+    )
+    finest = 1 / 512  # the reference's own error is taken off
+    expected = slope(measured.steps, [h - finest for h in measured.steps])
+    agrees(measured, expected, 0.15)
 
 
 @pytest.mark.parametrize("method", ["euler-maruyama", "heun"])

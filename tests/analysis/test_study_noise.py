@@ -33,8 +33,13 @@ def test_paths_have_their_strong_orders():
         assert row["order"] == pytest.approx(order, abs=0.15)
 
 
-def test_the_small_step_samples_the_gibbs_law_and_the_large_one_does_not():
-    small, large = noise.wells(quick=True).rows
+@pytest.fixture(scope="module")
+def wells():
+    return noise.wells(quick=True)
+
+
+def test_the_small_step_samples_the_gibbs_law_and_the_large_one_does_not(wells):
+    small, large = wells.rows
     for name in ("virial", "configurational"):
         assert abs(small[name] - small["temperature"]) < 4 * small[f"{name}_error"]
     off = large["configurational"] - large["temperature"]
@@ -48,11 +53,16 @@ def test_annealing_finds_the_icosahedron(clusters):
     assert annealed["best"] == pytest.approx(-44.326801, abs=1e-6)
 
 
-def test_the_report_has_them(laws, clusters, tmp_path):
-    results = Results(finished={"noise": [laws, clusters]})
+def test_the_report_has_them(laws, wells, clusters, tmp_path):
+    results = Results(finished={"noise": [laws, wells, clusters]})
     data = results.as_json()
     json.dumps(data, allow_nan=False)
     page = write_report(tmp_path, data, results.pictures(Path())).read_text()
     assert "Laws of words" in page and "0.9375" in page and "-44.326801" in page
     assert (tmp_path / "laws.png").exists() and (tmp_path / "cluster.png").exists()
-    assert "OBABO" in terminal_tables(data)
+    assert "benchmarks/clusters.md in the repository" in " ".join(page.split())
+    shown = terminal_tables(data)
+    assert "OBABO" in shown and "configurational" in shown
+    for row in wells.rows:
+        kinetic = f"{row['kinetic']:.4g} ± {row['kinetic_error']:.2g}"
+        assert any(f"{row['step']:g}" in line and kinetic in line for line in shown.splitlines())

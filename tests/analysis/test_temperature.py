@@ -104,6 +104,18 @@ def test_virial_does_not_depend_on_the_origin() -> None:
     assert there.standard_error == pytest.approx(near.standard_error, rel=1e-9)
 
 
+def test_the_centre_of_the_virial_is_that_of_the_samples_that_are_kept() -> None:
+    # a tenth of 11 samples: the first two are left out, also where the centre is taken
+    x = torch.linspace(-1.0, 2.0, 11, dtype=torch.float64)[:, None]
+    x[1] = 1e6
+    later = x[2:]
+    expected = ((later - later.mean()) * later).mean().item()
+    bowl = Quadratic(1.0)
+    assert virial_temperature(sampled(bowl, x), bowl).mean == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ValueError, match="discard is the fraction"):
+        virial_temperature(sampled(bowl, x), bowl, discard=-0.5)
+
+
 def test_lost_trajectories_are_left_out() -> None:
     start = torch.tensor([[0.5], [-0.5], [1e3]], dtype=torch.float64)
     well = DoubleWell()
