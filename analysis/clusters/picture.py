@@ -7,8 +7,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib import colormaps
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
@@ -133,8 +133,8 @@ def _explain(ax: Axes, near: NDArray[np.bool_]) -> None:
     dots = [Line2D([], [], ls="none", marker="o", ms=7, color=c) for c in _colours(counts)]
     ax.legend(
         dots, [str(n) for n in counts], loc="upper center", bbox_to_anchor=(0.5, 0.0),
-        ncols=min(len(counts), _IN_A_LINE), frameon=False, title="neighbours of an atom", title_fontsize=9,
-        fontsize=9, handletextpad=0.0, columnspacing=0.8, borderpad=0.0,
+        ncols=min(len(counts), _IN_A_LINE), frameon=False, title="neighbours of an atom",
+        title_fontsize=9, fontsize=9, handletextpad=0.0, columnspacing=0.8, borderpad=0.0,
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """What searches and pictures of clusters choose by themselves, refuse, and say of themselves."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +10,7 @@ import torch
 from small_clusters import LJ7, LJ13
 from torch import Tensor
 
-from dashpot.analysis import Quench, anneal, basin_hopping, draw_cluster
+from dashpot.analysis import Annealed, Quench, anneal, basin_hopping, draw_cluster
 from dashpot.dynamics import Langevin, OverdampedLangevin
 from dashpot.landscapes import LennardJones, Quadratic
 
@@ -24,14 +23,18 @@ def close_figures() -> Iterator[None]:
     plt.close("all")
 
 
-def annealed(dynamics: Any = partial(Langevin, 1.0), temperatures: Any = (0.1, 0.05), noise: Any = 0):
+def langevin(temperature: float) -> Langevin:
+    return Langevin(1.0, temperature)
+
+
+def annealed(dynamics: Any = langevin, temperatures: Any = (0.1, 0.05), noise: Any = 0) -> Annealed:
     return anneal(dynamics, BOWL, torch.ones(3, 2), temperatures, step=0.1, steps=2, noise=noise)
 
 
 def test_walkers_stop_at_the_known_minimum() -> None:
     starts = LJ7.random_start(4, seed=0)
     run = basin_hopping(LJ7, starts, hops=20, noise=1)
-    assert run.target == LJ7.minimum
+    assert run.target is not None and run.target == LJ7.minimum
     assert ((run.best.energy < run.target + 1e-9) == (run.reached >= 0)).all()
     assert (run.reached >= 0).any()
     free = basin_hopping(LJ7, starts, hops=3, noise=1, target=None)
@@ -39,7 +42,7 @@ def test_walkers_stop_at_the_known_minimum() -> None:
     unknown = basin_hopping(LennardJones(8), LennardJones(8).random_start(2, 0), hops=1, noise=1)
     assert unknown.target is None
     wrong: Any = "lowest"
-    with pytest.raises(ValueError, match="target must be an energy, \"minimum\" or None; got 'low"):
+    with pytest.raises(ValueError, match='target must be an energy, "minimum" or None; got \'low'):
         basin_hopping(LJ7, starts, hops=1, noise=1, target=wrong)
 
 

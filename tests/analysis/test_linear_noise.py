@@ -130,7 +130,7 @@ def test_bad_arguments_are_refused():
         moment_map(d, 0.1, values={"mass": 1.0})
     with pytest.raises(ValueError, match="stands alone"):
         moment_map(Word("BAOAB"), 0.1)
-    with pytest.raises(TypeError, match="expected a dynamics"):
+    with pytest.raises(TypeError, match=r"expected a Word with its dynamics: Word\('BAOAB', dyn"):
         moment_map("BAOAB", 0.1)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="unknown method 'milstein'; choose one of word, euler"):
         moment_map(d, 0.1, method="milstein")  # pyright: ignore[reportArgumentType]

@@ -36,9 +36,9 @@ def test_a_batch_is_its_mean_and_a_band() -> None:
         ax = plot_energy({"cold": made}, view=view)
         (line,), (band,) = ax.get_lines(), ax.collections
         assert line.get_label() == "cold, mean of 100"
-        np.testing.assert_allclose(line.get_ydata(), shown(energy.mean(1)))
+        np.testing.assert_allclose(np.asarray(line.get_ydata()), shown(energy.mean(1)))
         for t, *edges in zip(made.times.tolist(), *shown(ends), strict=True):
-            vertices = band.get_paths()[0].vertices
+            vertices = np.asarray(band.get_paths()[0].vertices)
             here = vertices[np.isclose(vertices[:, 0], t), 1]
             np.testing.assert_allclose([here.min(), here.max()], sorted(edges))
 

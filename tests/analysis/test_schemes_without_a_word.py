@@ -1,4 +1,4 @@
-"""Schemes for the whole vector field, for dynamics that have no word; and what is asked of words."""
+"""Schemes for a whole vector field where there is no word; and what is asked of words."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -45,10 +45,8 @@ def test_the_cap_fits_the_network(method: str) -> None:
 
 
 def test_the_digits_keep_their_cap() -> None:
-    options = {"steps": 5, "seeds": 4}
-    found, told = compare_with_sde("CD", 0.02, **options), compare_with_sde(
-        "CD", 0.02, cap=0.2, **options
-    )
+    found = compare_with_sde("CD", 0.02, steps=5, seeds=4)
+    told = compare_with_sde("CD", 0.02, steps=5, seeds=4, cap=0.2)
     assert torch.equal(found.curves["SDE"].mean, told.curves["SDE"].mean)
 
 
