@@ -15,7 +15,7 @@ from .section import Finding, Picture, canvas
 
 _LINES = {
     "BAOAB": "#0072B2", "ABOBA": "#56B4E9", "OBABO": "#D55E00", "OABAO": "#E69F00",
-    "UBU": "#009E73", "BUB": "#66C2A5", "BAO": "#999999", "OBA": "#999999",
+    "UBU": "#009E73", "BUB": "#66C2A5", "BAO": "#AAAAAA", "OBA": "#555555",
     "euler-maruyama": "k", "heun": "#CC79A7",
 }  # fmt: skip
 _BIAS = 0.4  # the largest that is drawn
@@ -47,7 +47,7 @@ def _laws(curves: dict[str, Any]) -> Iterator[Picture]:
                 bias = law[:, place, place] - 1
                 shown = torch.where(bias.abs() < _BIAS, bias, torch.nan)
                 ax.plot(h, shown, color=_LINES[word], label=word,
-                        ls="--" if word in ("ABOBA", "OBA", "BUB") else "-")  # fmt: skip
+                        ls="--" if word in ("ABOBA", "OABAO", "OBA", "BUB") else "-")  # fmt: skip
             ax.set_ylim(-_BIAS, _BIAS)
             ax.set_xlabel("h √k")
             ax.set_title(f"{name} − 1")
