@@ -117,12 +117,12 @@ class Part:
             )
 
     def __post_init__(self) -> None:
-        ranges = _ranges(type(self))
+        declared = ranges(type(self))
         for name, value in self.hyperparameters.items():
-            valid = ranges.get(name, FINITE)
+            valid = declared.get(name, FINITE)
             if not valid.holds(value):
                 raise ValueError(_refusal(self, name, valid, value))
-        for name, valid in ranges.items():
+        for name, valid in declared.items():
             if name not in self.hyperparameters:
                 raise ValueError(_refusal(self, name, valid, repr(getattr(self, name))))
 
@@ -204,7 +204,8 @@ def _refusal(part: Part, name: str, valid: Range, value: Any) -> str:
     return f"{name} must be {valid.text}; got {value} (in {type(part).__name__})"
 
 
-def _ranges(cls: type[Part]) -> dict[str, Range]:
+def ranges(cls: type[Part]) -> dict[str, Range]:
+    """The valid ranges of the fields that are annotated as numbers."""
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError:  # a class made inside a function, with annotations kept as text

@@ -59,7 +59,8 @@ class WordOptimizer(torch.optim.Optimizer):
                    Only for reproducing that code
     maximize       climb instead of descend
     noise          a seed, for a dynamics with noise such as Langevin (a sampler of e^{−loss/T});
-                   the numbers depend on it, the parameter's place, its steps and the element
+                   the numbers depend on it, the parameter's place, its steps and the element. A
+                   σ(x) must be written with `dynamics.elements`, which take lists of tensors
 
     State, by parameter, under the variables' names (`p`, `xi`, `zeta`, `t`; and `h`, the last
     step size, where the word has a closing piece; `steps`, where it has noise). It is float32 or
@@ -152,6 +153,10 @@ class WordOptimizer(torch.optim.Optimizer):
             raise ValueError(
                 f"all groups run the word {self.word.text}; a group asks for {group['word']!r}"
             )
+        if self.noise is not None:
+            param_group["noise"] = Noise(group["noise"]).seed
+        elif "noise" in group:
+            raise ValueError(f"{self.dynamics.name} has no noise; a group has {group['noise']!r}")
         for key in set(param_group) - set(self.defaults):
             if key in ("max_step", "scheme", "bias_correction"):
                 raise ValueError(f"{key!r} is not per group; give it to the optimizer")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..dynamics import Dynamics, State
 from .field import Field
+from .start import not_a_dynamics, on_tensors
 from .trajectory import Trajectory, described
 
 _SAME = ("word", "step", "method", "noise", "dtype")
@@ -32,13 +33,20 @@ class Resumed:
     begin: int
 
 
-def resumed(run: Trajectory) -> Resumed:
-    """The last saved state of a run by `simulate`; ValueError for another one."""
+def resumed(run: Trajectory, dynamics: Dynamics, landscape: Field) -> Resumed:
+    """The last saved state of a run by `simulate` with this dynamics on this landscape.
+
+    Raises ValueError for a run that was made otherwise; TypeError for what is no dynamics.
+    """
     if run.settings.get("step") is None:
         raise ValueError(
             f"{run!r} was not made by simulate, so it has no step with which to go on; start from "
             'its last state with x0={"x": run["x"][-1], ...}'
         )
+    if not isinstance(dynamics, Dynamics):
+        raise TypeError(not_a_dynamics(dynamics))
+    made = on_tensors(dynamics, torch.device(run.settings["device"]))
+    _refuse_changes(run, described(made, landscape))
     begin = round(run.times[-1].item() / run.settings["step"])
     dead = (run.stopped_at >= 0) & (run.stopped_at <= begin)
     lasts = {name: value[-1] for name, value in run.states.items()}
@@ -51,16 +59,15 @@ def resumed(run: Trajectory) -> Resumed:
 
 
 def refuse_another_run(
-    run: Trajectory, s: State, dynamics: Dynamics, landscape: Field, settings: Mapping[str, Any]
+    going_on: Resumed,
+    s: State,
+    dynamics: Dynamics,
+    landscape: Field,
+    settings: Mapping[str, Any],
 ) -> None:
     """ValueError if what goes on, from the state `s`, is not what was begun."""
-    now = {**described(dynamics, landscape), **settings}
-    for name in (*described(dynamics, landscape), *_SAME):
-        if run.settings.get(name) != now[name]:
-            raise ValueError(
-                f"the run cannot go on with {name} = {now[name]}: it had {run.settings.get(name)}; "
-                'to begin another one from there, use x0={"x": run["x"][-1], ...}'
-            )
+    run = going_on.run
+    _refuse_changes(run, {name: settings[name] for name in _SAME})
     potential = landscape.f(s.x) - (landscape.minimum or 0.0)
     energy, before = dynamics.mechanical_energy(s, potential).cpu(), run.mechanical_energy[-1]
     alive = before.isfinite()
@@ -69,6 +76,15 @@ def refuse_another_run(
             f"the run cannot go on: on this {landscape.name} its last state has another energy "
             "than it had; pass the landscape on which it was made"
         )
+
+
+def _refuse_changes(run: Trajectory, now: Mapping[str, Any]) -> None:
+    for name, value in now.items():
+        if run.settings.get(name) != value:
+            raise ValueError(
+                f"the run cannot go on with {name} = {value}: it had {run.settings.get(name)}; "
+                'to begin another one from there, use x0={"x": run["x"][-1], ...}'
+            )
 
 
 def _close(s: State) -> float:

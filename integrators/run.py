@@ -45,12 +45,15 @@ class Run:
     def save(self) -> None:
         if self.all_lost:
             return
-        self.indices.append(self.done)
+        values: dict[str, Tensor] = {}
         for name in self.names:
             value = getattr(self.s, name)
             if self.any_lost:
                 value = torch.where(self.stopped_at >= 0, math.nan, value)
-            self.saved[name].append(value.clone())
+            values[name] = value.clone()
+        self.indices.append(self.done)
+        for name, value in values.items():
+            self.saved[name].append(value)
 
     def forget(self, count: int) -> None:
         """Take back everything saved after the first `count` states."""

@@ -46,7 +46,8 @@ def simulate(
     x0          starting points `[..., *shape]` (tensor, array, list), or a dict of variables by
                 name ({"x": ..., "p": ...}); the others start at zero. None: landscape's start.
                 A `Trajectory`: the run goes on from its last state, with the numbers it would
-                have had without the break, bit for bit; step, word, method and noise are its own
+                have had without the break, bit for bit; step, word, method, noise and device are
+                its own
     word        order of the letters; None: the dynamics' default word
     method      "word" (None); or a scheme for the whole vector field, which needs the parts'
                 rates and amplitudes only: "euler-maruyama", "heun" (see `integrators.schemes`)
@@ -67,9 +68,10 @@ def simulate(
     there is, in the first step of every trajectory. It gives a step size that works. If only
     some ask for too much, or later in the run, they are lost like those that overflow.
     """
-    going_on = resumed(x0) if isinstance(x0, Trajectory) else None
-    if going_on is not None:
-        own = going_on.run.settings
+    going_on = None
+    if isinstance(x0, Trajectory):
+        going_on = resumed(x0, dynamics, landscape)
+        own, device = x0.settings, x0.settings["device"] if device is None else device
         x0, step = going_on.state, own["step"] if step is None else step
         if word is None and method is None:
             word, method = own["word"], own["method"]
@@ -102,7 +104,7 @@ def simulate(
         stepper = SchemeStepper(dynamics, method, step, landscape, source)
     begin, lost = 0, None
     if going_on is not None:
-        refuse_another_run(going_on.run, s, dynamics, landscape, settings)
+        refuse_another_run(going_on, s, dynamics, landscape, settings)
         begin, lost = going_on.begin, going_on.lost
     run = Run(s, dynamics.variables, begin, steps, save_every, lost)
     if plan is not None and begin == 0 and may_lack_a_past(plan.substeps):

@@ -87,7 +87,7 @@ class Trajectory:
         ):
             raise ValueError(
                 f"{later!r} does not go on from the last state of {self!r}; make it with "
-                "simulate(dynamics, landscape, run, step=..., steps=...)"
+                "simulate(dynamics, landscape, run, steps=...)"
             )
         steps = round(later.times[-1].item() / later.settings["step"])
         return replace(

@@ -60,9 +60,10 @@ def anneal(
     """Run through the temperatures one after the other, then quench.
 
         langevin = partial(Langevin, 1.0)
-        anneal(langevin, landscape, starts, cooling(0.4, 0.05, 20), step=0.03, steps=500, noise=0)
+        anneal(langevin, landscape, starts, cooling(0.4, 0.05, 20), step=0.03, steps=500, noise=1)
 
-    dynamics      from a temperature, for example `lambda T: Langevin(1.0, T)`
+    dynamics      from a temperature, for example `lambda T: Langevin(1.0, T)`; one without noise,
+                  such as `lambda T: CD(1.0, 1/T)`, is run as it is
     starts        [B, *shape]; atoms must not overlap badly: noise and a cap on the momentum do
                   not go together, so quench random starts first
     temperatures  in the order in which they are taken; positions and momenta go on
@@ -91,7 +92,7 @@ def anneal(
                 run = uninterrupted(simulate(
                     one, field, state,
                     step=step, steps=steps, word=word, save_every=steps,
-                    noise=Noise(_seed(noise, stage)),
+                    noise=Noise(_seed(noise, stage)) if one.is_noisy else None,
                 ))  # fmt: skip
                 gone = run.stopped_at >= 0
                 ends = {name: _kept(gone, v[-1], state.get(name)) for name, v in run.states.items()}
@@ -115,7 +116,10 @@ def anneal(
 
 
 def cooling(hottest: float, coldest: float, stages: int) -> list[float]:
-    """Temperatures in equal ratios from the hottest to the coldest, stages >= 1 of them."""
+    """Temperatures in equal ratios from the hottest to the coldest, stages >= 1 of them.
+
+    Raises ValueError unless hottest > coldest > 0.
+    """
     if not 0 < coldest < hottest < math.inf:
         raise ValueError(
             f"cooling goes down: hottest > coldest > 0, both finite; got {hottest} and {coldest}"
@@ -126,7 +130,7 @@ def cooling(hottest: float, coldest: float, stages: int) -> list[float]:
 def _schedule(temperatures: Sequence[float]) -> tuple[float, ...]:
     try:
         return tuple(float(one) for one in temperatures)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(
             "temperatures must be a sequence of numbers, such as cooling(0.4, 0.05, 20); got "
             f"{temperatures!r}"

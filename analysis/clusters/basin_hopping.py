@@ -85,8 +85,9 @@ def basin_hopping(
     target       walkers stop hopping once they have found this energy, up to `margin`; "minimum":
                  the cluster's `minimum`, if it is known. None: they make all hops
 
-    Ctrl-C returns the hops that are done. Source: D. J. Wales, J. P. K. Doye, J. Phys. Chem. A
-    101 (1997) 5111.
+    Ctrl-C returns the hops that are done. Raises TypeError for what is no `Cluster` and ValueError
+    for other arguments that do not fit, before any work.
+    Source: D. J. Wales, J. P. K. Doye, J. Phys. Chem. A 101 (1997) 5111.
     """
     if not isinstance(landscape, Cluster):
         raise TypeError(

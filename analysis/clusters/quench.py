@@ -74,6 +74,8 @@ class Quench:
 
     Systems at rest leave the batch, so they cost nothing, and the others go on in blocks of steps
     with all their variables. A system's result does not depend on the rest of the batch.
+
+    Raises ValueError or TypeError for a tolerance that is not > 0 and counts that are not >= 1.
     """
 
     dynamics: Dynamics = field(default_factory=lambda: CD(gamma=2.0, c=4.0))

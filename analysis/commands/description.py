@@ -133,7 +133,7 @@ def _torch(word: Word, step: float | None) -> str:
     made = _made(word)
     h = SAMPLE if step is None else step
     if made.is_noisy:
-        call = f"optim.optimizer({made!r}, params, lr={h:g}, word={word.text!r}, noise=0)"
+        call = f"optim.optimizer({made!r}, params, lr={h:g}, word={word.text!r}, noise=1)"
         return f"none; as a sampler of e^(−loss/T): {call}"
     linear = made.bind({"c": 0.0})
     try:

@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 from ...dynamics import Dynamics
 from ...integrators import Trajectory, convert, simulate
 from ...landscapes import GaussianMinibatch, Landscape, Minibatch, Network, classifier, digits
-from ...landscapes.checks import positive
+from ...landscapes.checks import integer, positive
 from ..interrupts import uninterrupted
 from .comparison import Comparison, Curve
 from .covariance import gradient_noise
@@ -76,8 +76,7 @@ def compare_with_sde(
     Losses are those of all examples. Raises ValueError for arguments that do not fit, and
     KeyboardInterrupt after Ctrl-C: half a comparison shows nothing.
     """
-    if seeds < 4:
-        raise ValueError(f"seeds must be at least 4, to have a variance with an error; got {seeds}")
+    seeds = integer(seeds, "seeds", 4)  # fewer have no variance with an error
     if save_every < 1 or steps < 1 or steps % save_every:
         raise ValueError(
             f"steps must be a multiple of save_every, both >= 1; got {steps} and {save_every}"

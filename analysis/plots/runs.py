@@ -71,9 +71,10 @@ def plot_energy(
         shade = colour(label, index)
         if run.settings.get("noise") and run.energy[0].numel() > 1:
             times, (mean, low, high) = _summary(run, view)
-            text = f"{label}, mean of {run.energy[0].numel()}"
+            kept = int((run.stopped_at < 0).sum())
+            text = f"{label}: mean of {kept}, 5–95 %"
             ax.plot(times, mean, color=shade, ls=dashes(label), lw=1.3, label=text)
-            ax.fill_between(times, low, high, color=shade, alpha=0.2, lw=0, label="5–95 %")
+            ax.fill_between(times, low, high, color=shade, alpha=0.2, lw=0)
         else:
             times, shown = _curves(run, view)
             names = [label, *[f"_{label}"] * (shown.shape[1] - 1)]

@@ -93,6 +93,8 @@ def average_ratio(
     half = both.shape[1] // 2
     a, b = both[:, :half], both[:, half:]
     scale = float(b.mean()) if b.size else math.nan
+    if scale == 0:
+        raise ValueError("the denominator averages to 0, so there is no ratio")
     ratio = float(a.mean()) / scale if b.size else math.nan
     found = _average((a - ratio * b) / scale, lost, spacing)
     return replace(found, mean=ratio)

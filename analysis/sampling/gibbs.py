@@ -55,7 +55,7 @@ def check_density(density: Callable[..., Array], samples: Array) -> None:
     )
     try:
         found = np.asarray(density(*points.T), dtype=float)
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{wanted}; it raised {type(error).__name__}: {error}") from error
     if found.shape != points.shape[:1]:
         raise ValueError(f"{wanted}; for {len(points)} points it returned shape {found.shape}")

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ...dynamics import Dynamics, NoisyPart
 from ...integrators import Noise, Trajectory, Word, simulate
-from ...integrators.schemes import Method
+from ...integrators.schemes import Method, refuse_scheme
+from ...integrators.start import not_a_dynamics
 from ...landscapes import Landscape
+from ...landscapes.checks import integer
 from ..interrupts import uninterrupted
 from ..noiseless import refuse_sampled
 from ..order import UNLIKE, ConvergenceOrder, division_counts, fitted_slope
@@ -69,8 +71,16 @@ def strong_order(
                 `until`, whose own noise is then taken (made with `finest`)
 
     Raises ValueError for a dynamics without noise, for sampled gradients, for numbers that do not
-    fit, and for a run that does not reach `until`.
+    fit, and for a run that does not reach `until`; TypeError for what is no dynamics; and
+    KeyboardInterrupt after Ctrl-C, since a slope needs all step sizes.
     """
+    if not isinstance(dynamics, Dynamics):
+        raise TypeError(not_a_dynamics(dynamics))
+    if not (isinstance(until, float | int) and math.isfinite(until) and until > 0):
+        raise ValueError(f"until must be a finite time > 0; got {until!r}")
+    trajectories = integer(trajectories, "trajectories", 2)
+    if method != "word":
+        refuse_scheme(method, word)
     if not dynamics.is_noisy:
         raise ValueError(f"{dynamics.name} has no noise: measure its order by convergence_order")
     refuse_sampled(landscape, UNLIKE)

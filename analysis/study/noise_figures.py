@@ -62,7 +62,7 @@ def _laws(curves: dict[str, Any]) -> Iterator[Picture]:
             "The stationary law of words of Langevin dynamics on a quadratic (γ = √k), exactly, "
             "from the word's own flows. BAOAB and ABOBA have the right positions at every step "
             "size, OBABO and OABAO the right momenta. Euler–Maruyama, which heats, leaves the "
-            "figure first; words of first order are off in proportion to h.",
+            "figure first; positions of words of first order are off in proportion to h.",
             figure,
         )
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..elements import Scalar, sqrt
-from ..part import Part, is_letter
+from ..part import Part, is_letter, ranges
 from ..state import State
 
 SILENCE = (0.0, 0.0)
@@ -93,8 +93,10 @@ class NoisyPart(Part, abstract=True):
             raise TypeError(
                 f"{type(self).__name__}.driver must be one capital A to Z; got {self.driver!r}"
             )
+        numbers = ranges(type(self))
         for field in fields(self):
-            _refuse_a_matrix(type(self).__name__, field.name, getattr(self, field.name))
+            if field.name in numbers or field.name in self.hyperparameters:
+                _refuse_a_matrix(type(self).__name__, field.name, getattr(self, field.name))
         super().__post_init__()
 
     @property

@@ -10,7 +10,7 @@ from small_clusters import LJ7, LJ13, found
 from torch import Tensor
 
 from dashpot.analysis import Annealed, Quench, Success, anneal, cooling
-from dashpot.dynamics import Langevin
+from dashpot.dynamics import CD, Langevin
 from dashpot.landscapes import Quadratic
 
 
@@ -113,3 +113,12 @@ def test_wilson_interval() -> None:
         Success.of([], 0)
     with pytest.raises(ValueError, match="got 3 of 2"):
         Success(3, 2, 100)
+
+
+def test_a_dynamics_without_noise_is_run_as_it_is() -> None:
+    starts = Quench()(LJ7, LJ7.random_start(4, seed=0)).x
+    schedule = [0.2, 0.1]
+    ended = anneal(
+        lambda T: CD(1.0, 1.0 / T), LJ7, starts, schedule, step=0.02, steps=20, noise=1
+    )  # fmt: skip
+    assert ended.status == "finished" and bool(ended.rest.converged.all())

@@ -35,7 +35,7 @@ def test_a_batch_is_its_mean_and_a_band() -> None:
         shown = (lambda e: e) if view == "log" else (lambda e: 1 / e)
         ax = plot_energy({"cold": made}, view=view)
         (line,), (band,) = ax.get_lines(), ax.collections
-        assert line.get_label() == "cold, mean of 100"
+        assert line.get_label() == "cold: mean of 100, 5–95 %"
         np.testing.assert_allclose(np.asarray(line.get_ydata()), shown(energy.mean(1)))
         for t, *edges in zip(made.times.tolist(), *shown(ends), strict=True):
             vertices = np.asarray(band.get_paths()[0].vertices)

@@ -65,7 +65,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert "weak order   2, error of a step" in told
     assert "⟨x²⟩ = 1.06667 T, ⟨p²⟩ = 1 T" in told
-    assert "noise=0)" in told
+    assert "noise=1)" in told
     assert main(["word", "--dynamics", "CubicLangevin"]) == 2
     assert "name one, such as dashpot word BACMCOCMCAB" in capsys.readouterr().err
     assert main(["word", "BACMCOCMCAB", "--dynamics", "CubicLangevin"]) == 0

@@ -150,7 +150,7 @@ def test_the_network_of_the_study() -> None:
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="method must be one of SGD, momentum SGD, CD, IKFAD; got"):
         compare_with_sde("Adam", 0.1)
-    with pytest.raises(ValueError, match="seeds must be at least 4"):
+    with pytest.raises(ValueError, match="seeds must be an integer >= 4; got 3"):
         compare_with_sde("SGD", 0.1, seeds=3)
     with pytest.raises(ValueError, match="steps must be a multiple of save_every"):
         compare_with_sde("SGD", 0.1, steps=7)

@@ -140,3 +140,15 @@ def test_one_friction_for_a_group_has_one_noise() -> None:
     expected = simulate(dynamics, Quadratic([1.0, 1.0]), [1.0, -0.5], step=0.1, steps=6, noise=3)
     assert torch.allclose(runs[0], runs[1], rtol=1e-13)
     assert torch.allclose(runs[0], expected["x"][-1], rtol=1e-12)
+
+
+def test_the_seed_of_a_group_is_checked() -> None:
+    params = [parameter([1.0]), parameter([2.0])]
+    optimizer = optim.optimizer(LANGEVIN, params[:1], lr=0.1, noise=1)
+    with pytest.raises(ValueError, match="seed must be"):
+        optimizer.add_param_group({"params": params[1:], "noise": -3})
+    optimizer.add_param_group({"params": params[1:], "noise": 5})
+    assert [group["noise"] for group in optimizer.param_groups] == [1, 5]
+    damped = optim.optimizer(CD(0.1, 0.1), params[:1], lr=0.1)
+    with pytest.raises(ValueError, match="CD has no noise; a group has 5"):
+        damped.add_param_group({"params": params[1:], "noise": 5})

@@ -140,3 +140,16 @@ def test_what_goes_on_must_be_what_was_begun() -> None:
     cd = CD(0.1, 0.0)
     with pytest.raises(ValueError, match="was not made by simulate"):
         simulate(cd, well, solve(cd, well, until=1.0), step=0.1, steps=5)
+
+
+def test_another_dynamics_or_landscape_is_named_first() -> None:
+    """Also where the run's own word or noise would not fit them."""
+    langevin, field = Langevin(0.7, 0.3), CoupledQuartic()
+    run = simulate(langevin, field, X0, step=0.05, steps=4, noise=4)
+    with pytest.raises(ValueError, match="cannot go on with dynamics = CD: it had Langevin"):
+        simulate(CD(0.1, 0.1), field, run, steps=3)
+    sampled = simulate(CD(0.1, 0.1), Sampled(), X0, step=0.05, steps=4, noise=4)
+    with pytest.raises(ValueError, match="cannot go on with dynamics = Langevin: it had CD"):
+        simulate(langevin, Sampled(), sampled, steps=3)
+    with pytest.raises(TypeError, match="expected a dynamics"):
+        simulate("CD", field, run, steps=3)  # type: ignore[arg-type]
