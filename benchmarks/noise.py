@@ -54,7 +54,7 @@ Machine: {machine}.
 def main(steps: int = 200, rounds: int = 21) -> None:
     """Time everything in turn, `rounds` times, and print the table."""
     try:
-        import torchsde
+        import torchsde  # pyright: ignore[reportMissingImports]  # the extra `peers`
     except ImportError:
         sys.exit("torchsde is not installed: pip install -c constraints.txt '.[peers]'")
     calls = {**ours(steps), **parts(steps), **peers(steps)}
@@ -118,7 +118,7 @@ def parts(steps: int) -> dict[str, Callable[[], object]]:
 
 def peers(steps: int) -> dict[str, Callable[[], object]]:
     """torchsde on the same equation, y = (x, p)."""
-    import torchsde
+    import torchsde  # pyright: ignore[reportMissingImports]  # the extra `peers`
 
     field = DoubleWell(DIMENSION)
 
