@@ -34,6 +34,12 @@ class ConvergenceOrder:
     word: str
     dynamics: str
 
+    @property
+    def measured(self) -> str:
+        """The errors and their step sizes, as text."""
+        errors = ", ".join(f"{e:.2g}" for e in self.errors)
+        return f"errors {errors} at h = {', '.join(f'{h:g}' for h in self.steps)}"
+
 
 UNLIKE = "runs of different h see different samples"
 

@@ -123,7 +123,7 @@ class WordOptimizer(torch.optim.Optimizer):
         self.opening, self.closing = substeps[:cut], substeps[cut:]
         self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
         self.backward = may_lack_a_past(substeps)
-        self.noise = ParameterNoise(dynamics, substeps) if dynamics.is_noisy else None
+        self.noise = ParameterNoise(substeps) if dynamics.is_noisy else None
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -37,10 +37,10 @@ def heun(
         X ← X + ½ (a(Υ) + a) h + ¼ (b(Υ+) + b(Υ−) + 2b) ΔW + ¼ (b(Υ+) − b(Υ−)) (ΔW² − h)/√h
 
     for each Brownian motion. Two gradients a step, and two more for every amplitude that reads the
-    gradient. Weak order 2 and strong order 1, if an
-    amplitude depends on no variable or coordinate that another Brownian motion moves directly;
-    otherwise 1 and ½. Source: Kloeden, Platen, Numerical Solution of Stochastic Differential
-    Equations, 1992, section 15.1.
+    gradient. Weak order 2 and strong order 1, if an amplitude depends on no variable or coordinate
+    that another Brownian motion moves directly; otherwise 1 and ½.
+    Source: Kloeden, Platen, Numerical Solution of Stochastic Differential Equations, 1992,
+    section 15.1.
     """
     _provide(dynamics, s, gradient)
     rates = dynamics.rate(s)

@@ -67,10 +67,7 @@ class Cluster(Landscape):
         batch = checks.integer(batch, "batch of random_start", 0)
         random = np.random.Generator(np.random.Philox(checks.integer(seed, "seed", 0)))
         u = torch.from_numpy(random.random((batch, self.n, _CANDIDATES, 3)))
-        height, angle, depth = 2 * u[..., 0] - 1, 2 * math.pi * u[..., 1], u[..., 2] ** (1 / 3)
-        across = (1 - height * height).sqrt()
-        points = torch.stack((across * angle.cos(), across * angle.sin(), height), -1)
-        points = self.radius * depth[..., None] * points
+        points = self.radius * (u[..., 2] ** (1 / 3))[..., None] * direction(u[..., 0], u[..., 1])
         x = points[:, :1, 0]
         for tries in points[:, 1:].unbind(1):
             nearest = torch.cdist(tries, x, compute_mode="donot_use_mm_for_euclid_dist").amin(-1)
@@ -189,6 +186,13 @@ class Morse(Cluster):
         r = s.sqrt()
         e = torch.exp(self.rho * (1 - r))
         return -2 * self.rho * e * (e - 1) / r
+
+
+def direction(u: Tensor, v: Tensor) -> Tensor:
+    """The uniform directions [..., 3] that numbers u and v [...] in [0, 1) make."""
+    height, angle = 2 * u - 1, 2 * math.pi * v
+    across = (1 - height * height).sqrt()
+    return torch.stack((across * angle.cos(), across * angle.sin(), height), -1)
 
 
 def _differences(x: Tensor) -> Tensor:

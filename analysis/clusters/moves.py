@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...integrators import Noise
 from ...landscapes import Cluster
+from ...landscapes.clusters import direction
 
 _ALL, _ANGLES = 1, 2  # channels of the uniforms
 
@@ -56,11 +57,10 @@ class Moves:
 
     def _on_surface(self, hop: int, x: Tensor, energies: Tensor) -> Tensor:
         u = self.noise.uniforms(hop, _ANGLES, 2, 1, len(x))[:, 0]
-        height, angle = 2 * u[0] - 1, 2 * math.pi * u[1]
-        across = (1 - height * height).sqrt()
-        direction = torch.stack((across * angle.cos(), across * angle.sin(), height), 1)
         centre = x.mean(1)
         farthest = (x - centre[:, None]).norm(dim=2).amax(1)
         moved = x.clone()
-        moved[torch.arange(len(x)), energies.argmax(1)] = centre + farthest[:, None] * direction
+        moved[torch.arange(len(x)), energies.argmax(1)] = centre + farthest[:, None] * direction(
+            u[0], u[1]
+        )
         return moved

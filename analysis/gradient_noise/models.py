@@ -3,8 +3,8 @@
 from typing import Any
 
 from ...dynamics import Dynamics, MomentumDiffusion, SGDFlow
-from ...integrators.convert.checks import positive
 from ...landscapes import GradientPenalty, Landscape
+from ...landscapes.checks import positive
 
 
 def stochastic_modified_equation(
@@ -27,7 +27,7 @@ def stochastic_modified_equation(
     Source: Q. Li, C. Tai, W. E, Stochastic modified equations and adaptive stochastic gradient
     algorithms, ICML (2017); JMLR 20(40) (2019).
     """
-    positive(lr=lr)
+    positive(lr, "lr")
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2; got {order!r}")
     dynamics = SGDFlow(lr, scale)
@@ -44,7 +44,7 @@ def with_gradient_noise(dynamics: Dynamics, step: float, noise_std: Any) -> Dyna
     Letter N; use it beside B, for example ACDBNDCA for CD: x stands still at both, so that they
     commute, and a palindrome has weak order 2. Raises ValueError if nothing kicks the momentum.
     """
-    positive(step=step)
+    positive(step, "step")
     if not any("g" in part.reads and "p" in part.writes for part in dynamics.parts.values()):
         raise ValueError(
             f"{dynamics.name} has no kick through which gradients could move its momentum; for "

@@ -35,11 +35,10 @@ class StrongOrder(ConvergenceOrder):
     reference: str
 
     def __str__(self) -> str:
-        errors = ", ".join(f"{e:.2g}" for e in self.errors)
         return (
             f"{self.dynamics} {self.word}: strong order {self.slope:.2f} ± {self.uncertainty:.2g} "
             f"over {self.trajectories} trajectories against {self.reference} "
-            f"(errors {errors} at h = {', '.join(f'{h:g}' for h in self.steps)})"
+            f"({self.measured})"
         )
 
 
@@ -84,7 +83,7 @@ def strong_order(
     if not dynamics.is_noisy:
         raise ValueError(f"{dynamics.name} has no noise: measure its order by convergence_order")
     refuse_sampled(landscape, UNLIKE)
-    counts, whole = _counts(divisions, refinement, trajectories)
+    counts, whole = _counts(divisions, integer(refinement, "refinement", 2))
     words = [word] if method == "word" else []
     words += [_reference(reference, dynamics)] if isinstance(reference, str | Word) else []
     pieces = math.lcm(*(_cuts(Word(one or dynamics.word, dynamics)) for one in words))
@@ -125,12 +124,8 @@ def strong_order(
     )  # fmt: skip
 
 
-def _counts(divisions: Sequence[int], refinement: int, trajectories: int) -> tuple[list[int], int]:
+def _counts(divisions: Sequence[int], refinement: int) -> tuple[list[int], int]:
     counts = division_counts(divisions)
-    if refinement < 2 or trajectories < 2:
-        raise ValueError(
-            f"refinement and trajectories must be at least 2; got {refinement} and {trajectories}"
-        )
     whole = refinement * counts[-1]
     if odd := [n for n in counts if whole % n]:
         raise ValueError(

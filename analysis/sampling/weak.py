@@ -38,10 +38,9 @@ class WeakOrder(ConvergenceOrder):
     quantity: str
 
     def __str__(self) -> str:
-        errors = ", ".join(f"{e:.2g}" for e in self.errors)
         return (
             f"{self.dynamics} {self.word}: weak order {self.order:.2f} by {self.quantity} "
-            f"(errors {errors} at h = {', '.join(f'{h:g}' for h in self.steps)})"
+            f"({self.measured})"
         )
 
 

@@ -1,7 +1,6 @@
 """The noise section: laws of words, paths, sampling, minibatches as noise, and cold clusters."""
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -166,6 +165,4 @@ def clusters(quick: bool) -> Finding:
     return Finding("clusters", tuple(map(finite_row, found)), best)
 
 
-def rows(results: Sequence[Finding]) -> dict[str, Any]:
-    """All rows by kind."""
-    return rows_by_kind(results)
+rows = rows_by_kind

@@ -21,6 +21,15 @@ def quiet(pieces: Sequence[tuple[Part, Any]]) -> Draw:
     return lambda place: [(pieces[place][1], SILENCE)]
 
 
+def by_driver(substeps: Sequence[Substep]) -> list[list[int]]:
+    """The places of a word's noisy letters, in order, for each Brownian motion."""
+    drivers: dict[str, list[int]] = {}
+    for place, substep in enumerate(substeps):
+        if isinstance(substep.part, NoisyPart):
+            drivers.setdefault(substep.part.driver, []).append(place)
+    return list(drivers.values())
+
+
 class Source:
     """The Brownian motions of a run: one for every driver, trajectory and coordinate.
 
@@ -87,11 +96,7 @@ class WordNoise:
     def __init__(self, source: Source, substeps: Sequence[Substep]) -> None:
         self._source = source
         self._windows: dict[int, _Window] = {}
-        drivers: dict[str, list[int]] = {}
-        for place, substep in enumerate(substeps):
-            if isinstance(substep.part, NoisyPart):
-                drivers.setdefault(substep.part.driver, []).append(place)
-        for places in drivers.values():
+        for places in by_driver(substeps):
             ends = accumulate(substeps[place].fraction for place in places)
             for number, (place, end) in enumerate(zip(places, ends, strict=True)):
                 ticks = number, number + 1, len(places)

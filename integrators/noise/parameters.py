@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ...dynamics import Dynamics, NoisyPart
+from ...dynamics import NoisyPart
 from ..bundle import Bundle
 from ..words.word import Substep
+from .draws import by_driver
 from .noise import Noise, channel_of
 
 
@@ -19,11 +20,12 @@ class ParameterNoise:
     variable with one number per group has the noise of the group's first parameter.
     """
 
-    def __init__(self, dynamics: Dynamics, substeps: Sequence[Substep]) -> None:
-        self._dynamics = dynamics
-        drivers = [u.part.driver if isinstance(u.part, NoisyPart) else None for u in substeps]
-        self._numbers = [drivers[:place].count(driver) for place, driver in enumerate(drivers)]
-        self._per_step = [drivers.count(driver) for driver in drivers]
+    def __init__(self, substeps: Sequence[Substep]) -> None:
+        self._turns = {
+            place: (number, len(places))
+            for places in by_driver(substeps)
+            for number, place in enumerate(places)
+        }
 
     def draw(
         self, seed: int, place: int, part: NoisyPart, steps: Sequence[int],
@@ -34,9 +36,10 @@ class ParameterNoise:
         steps    of each parameter, how many it had begun before this one
         owners   of each parameter, the trajectory whose noise it has, and the noisy variable
         """
+        number, per_step = self._turns[place]
         rows: list[list[Any]] = []
         for step, (trajectory, value) in zip(steps, owners, strict=True):
-            tick = step * self._per_step[place] + self._numbers[place]
+            tick = step * per_step + number
             noise = Noise(seed, first=trajectory)
             z = noise.normals(tick, channel_of(part.driver), part.normals, value.numel(), 1)
             z = z.reshape(part.normals, *value.shape).to(value.device, value.dtype)

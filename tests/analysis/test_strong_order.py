@@ -143,7 +143,7 @@ def test_bad_arguments_are_refused():
         strong_order(BATH, f, divisions=(8, 8))
     with pytest.raises(ValueError, match="= 60 divisions, which 8 does not divide; use powers of"):
         strong_order(BATH, f, divisions=(8, 30), refinement=2)
-    with pytest.raises(ValueError, match="refinement and trajectories must be at least 2; got 1"):
+    with pytest.raises(ValueError, match="refinement must be an integer >= 2; got 1"):
         strong_order(BATH, f, refinement=1)
     plain = simulate(BATH, f, [[1.0]], step=0.1, steps=10, noise=3)
     with pytest.raises(ValueError, match="the reference run needs noise"):
