@@ -20,6 +20,7 @@ Scalar = float | Tensor | np.ndarray
 Value = Any
 """Anything an element function takes: float, numpy array, tensor, list of tensors, symbol."""
 
+_ARRAY = (np.ndarray, np.generic)  # torch's compiler cannot form their union
 _TANH_RADIUS = 1.0  # below it the continued fraction of tanh is exact to 2e-16
 _SERIES_RADIUS = 1e-2  # below it the Taylor series of phi1 is exact to 3e-16, and so is its slope
 
@@ -32,7 +33,7 @@ def _elementwise(name: str, of_float: Callable[[float], float]) -> Callable[[Val
             return of_tensor(x)
         if isinstance(x, float | int):
             return of_float(x)
-        if isinstance(x, np.ndarray | np.generic):
+        if isinstance(x, _ARRAY):
             return of_array(x)
         return getattr(x, name)()
 
@@ -63,7 +64,7 @@ def maximum(x: Value, bound: float) -> Value:
         return torch.clamp(x, min=bound)
     if isinstance(x, float | int):
         return bound if x < bound else x  # keeps a NaN, as the array versions do
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, _ARRAY):
         return np.maximum(x, bound)
     return x.maximum(bound)
 
@@ -77,7 +78,7 @@ def nonzero(x: Value) -> Value:
         return torch.clamp(x, min=torch.finfo(x.dtype).tiny)
     if isinstance(x, float | int):
         return maximum(x, sys.float_info.min)
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, _ARRAY):
         return np.maximum(x, np.finfo(np.float64).tiny)
     return x.nonzero()
 
@@ -99,7 +100,7 @@ def phi1(z: Value) -> Value:
             return math.expm1(z) / z
         except OverflowError:
             return math.inf
-    if isinstance(z, np.ndarray | np.generic):
+    if isinstance(z, _ARRAY):
         near = np.abs(z) < _SERIES_RADIUS
         away = np.where(near, 1.0, z)
         return np.where(near, _phi1_series(z), np.expm1(away) / away)
@@ -119,7 +120,7 @@ def tanh_gap(v: Value) -> Value:
     if isinstance(v, float | int):
         near = math.fabs(v) < _TANH_RADIUS
         return _tanh_fraction(v) if near else (1 - math.tanh(v) / v) / v / v
-    if isinstance(v, np.ndarray | np.generic):
+    if isinstance(v, _ARRAY):
         near = np.abs(v) < _TANH_RADIUS
         close, away = np.where(near, v, 0.0), np.where(near, 1.0, v)
         return np.where(near, _tanh_fraction(close), (1 - np.tanh(away) / away) / away / away)
@@ -142,9 +143,10 @@ def soft_cap(a: Value, p: Value) -> Value:
     at a = 0 exists, and a < 0 (backward time) is right while 1 + a p² > 0 and NaN beyond. (At
     a = 0 exactly it returns p while p² is finite.)
     """
-    m = maximum(abs(p), 1.0)
-    q = p / m
-    r = 1.0 / m
+    if hasattr(p, "soft_cap"):  # symbols: kernels have a way with one division
+        return p.soft_cap(a)
+    r = 1.0 / maximum(abs(p), 1.0)
+    q = p * r
     return q / sqrt(r * r + a * (q * q))
 
 
@@ -155,11 +157,11 @@ def total(x: Value, rank: int) -> Value:
     own sum depends on the layout of memory: on the number of trajectories beside this one.
     """
     if isinstance(x, Tensor | np.ndarray):
-        return _folded(x.reshape(math.prod(x.shape[:rank]), *x.shape[rank:])) if rank else x
+        return folded(x.reshape(math.prod(x.shape[:rank]), *x.shape[rank:])) if rank else x
     return x if isinstance(x, float | int | np.generic) else x.total()
 
 
-def _folded(x: Value) -> Value:
+def folded(x: Value) -> Value:
     """The sum over the first axis, in an order that depends on its length only."""
     if not len(x):
         return x.sum(0)

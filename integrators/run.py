@@ -1,12 +1,13 @@
 """The states of a run as it goes: what is saved, and what was lost to overflow."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from ..dynamics import State
-from .steppers import Stepper
+from .advance import Advance
 from .trajectory import Status
 
 
@@ -39,82 +40,59 @@ class Run:
         self.save()
         self.all_lost = bool(self.stopped_at.numel()) and bool((self.stopped_at >= 0).all())
 
-    def is_due(self, index: int) -> bool:
-        return index % self.save_every == 0 or index == self.last
-
     def save(self) -> None:
+        """Save the present state."""
         if self.all_lost:
             return
-        values: dict[str, Tensor] = {}
-        for name in self.names:
-            value = getattr(self.s, name)
-            if self.any_lost:
-                value = torch.where(self.stopped_at >= 0, math.nan, value)
-            values[name] = value.clone()
-        self.indices.append(self.done)
-        for name, value in values.items():
-            self.saved[name].append(value)
-
-    def forget(self, count: int) -> None:
-        """Take back everything saved after the first `count` states."""
-        del self.indices[count:]
-        for values in self.saved.values():
-            del values[count:]
+        gone = self.stopped_at >= 0
+        self._append(
+            [self.done],
+            {
+                name: torch.where(gone, math.nan, getattr(self.s, name))[None]
+                if self.any_lost
+                else getattr(self.s, name)[None].clone()
+                for name in self.names
+            },
+        )
 
     def stacked(self) -> dict[str, Tensor]:
-        return {name: torch.stack(values) for name, values in self.saved.items()}
+        return {name: torch.cat(values) for name, values in self.saved.items()}
 
-    def advance(self, steps: int, stepper: Stepper) -> None:
-        """Several steps; if anything overflowed, once more, one by one, to see what and when."""
-        if not self.any_lost:
-            before, done, count = self.s.copy(), self.done, len(self.indices)
-            try:
-                for _ in range(steps):
-                    stepper(self.s, self.done)
-                    self.done += 1
-                    if self.is_due(self.done):
-                        self.save()
-            finally:  # also after Ctrl-C: what is saved has been looked at
-                overflowed = not bool(self._finite(self.s).all())
-                if overflowed:
-                    self.s, self.done = before, done
-                    self.forget(count)
-            if not overflowed:
-                return
-        for _ in range(steps):
-            previous = self.s.copy()
-            stepper(self.s, self.done)
-            self._freeze(previous, stepper)
-            self.done += 1
-            if self.all_lost:
-                return
-            if self.is_due(self.done):
-                self.save()
+    def advance(self, steps: int, engine: Advance) -> None:
+        """Several steps, and what is due to be saved of them."""
+        begin, every = self.done, self.save_every
+        due = list(range(begin - begin % every + every, begin + steps + 1, every))
+        rows = {
+            name: value.new_empty((len(due), *value.shape))
+            for name in self.names
+            for value in (getattr(self.s, name),)
+        }
+        try:
+            engine.advance(self.s, begin, steps, self.stopped_at, every, rows)
+        finally:  # also after Ctrl-C
+            self.done = engine.done
+            self._look_for_lost(engine)
+            last = int(self.stopped_at.max()) if self.all_lost else math.inf
+            kept = [index for index in due[: engine.written] if index < last]
+            self._append(kept, {name: row[: len(kept)] for name, row in rows.items()})
+        if self.done == self.last and self.last % every:
+            self.save()
 
-    def _freeze(self, previous: State, stepper: Stepper) -> None:
-        finite = self._finite(self.s)
-        lost_now = ~finite & (self.stopped_at < 0)
-        if bool(lost_now.any()):
-            self.stopped_at[lost_now] = self.done + 1
-            self.any_lost = True
-            self.all_lost = bool((self.stopped_at >= 0).all())
-            if not self.last_words:
-                self.last_words = _describe(previous, lost_now, self.names)
-                self.reason = stepper.explain(previous) or "overflow"
-        if self.any_lost:
-            frozen = self.stopped_at >= 0
-            for name in self.names:
-                old, new = getattr(previous, name), getattr(self.s, name)
-                setattr(self.s, name, torch.where(frozen, old, new))
-            self.s.g = None
+    def _append(self, indices: list[int], rows: Mapping[str, Tensor]) -> None:
+        if indices:
+            self.indices += indices
+            for name, row in rows.items():
+                self.saved[name].append(row)
 
-    def _finite(self, s: State) -> Tensor:
-        finite = torch.ones(self.batch, dtype=torch.bool, device=s.x.device)
-        for name in self.names:
-            value = torch.isfinite(getattr(s, name))
-            extra = value.ndim - len(self.batch)
-            finite &= value.flatten(0, extra - 1).all(0) if extra else value
-        return finite
+    def _look_for_lost(self, engine: Advance) -> None:
+        lost = self.stopped_at >= 0
+        if self.any_lost or not bool(lost.any()):
+            self.all_lost = self.any_lost and bool(lost.all())
+            return
+        self.any_lost, self.all_lost = True, bool(lost.all())
+        first = lost & (self.stopped_at == self.stopped_at[lost].min())
+        self.last_words = _describe(self.s, first, self.names)
+        self.reason = engine.reason or "overflow"
 
     def message(self, status: Status, step: float, damped: bool) -> str:
         """What happened; `damped`: without noise, so that a cautious word helps."""

@@ -8,19 +8,18 @@ import torch
 from tqdm import tqdm
 
 from ..dynamics import Dynamics, State
+from .advance import Backend, advancing
 from .backward import NoPastError, careful_step, largest_start, may_lack_a_past, reason_of
-from .field import Field, SampledField
-from .noise.draws import Source
+from .field import Field
 from .noise.noise import Noise
 from .resume import refuse_another_run, resumed
 from .run import Run
-from .schemes import Method, refuse_scheme
-from .start import first_state, on_tensors, refuse_shapes
-from .steppers import SchemeStepper, WordStepper
+from .schemes import Method
+from .start import first_state, noise_of_run, on_tensors, refuse_shapes
 from .trajectory import Status, Trajectory, record
 from .words.word import Word
 
-_BLOCK = 64  # steps between two looks for overflow
+_BLOCK = 64  # steps of torch between two looks for overflow
 
 
 @torch.no_grad()
@@ -38,6 +37,7 @@ def simulate(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     progress: bool = False,
+    backend: Backend | None = None,
 ) -> Trajectory:
     """Apply a word `steps` times with step size h = `step` and save every n-th state.
 
@@ -58,6 +58,9 @@ def simulate(
     dtype       torch.float64 unless x0 is a tensor of another floating type
     device      for example "cuda"; None: where x0 is
     progress    show a progress bar
+    backend     "torch", "c" (a kernel generated from the parts' flows, on the CPU), "triton" (on
+                CUDA), or "auto" (None): a kernel for long runs that one can be made for. They agree
+                to a few units in the last place a step; see `integrators.advance`
 
     Returns a `Trajectory`; time k is k·h, never a running sum. A trajectory that overflows is
     frozen while others go on; its status is "diverged", and what it had is kept. Ctrl-C returns
@@ -77,9 +80,10 @@ def simulate(
             word, method = own["word"], own["method"]
         if noise is None and own.get("noise"):
             noise = Noise(**own["noise"])
+        backend = own.get("backend", "torch") if backend is None else backend
     method = method or "word"
     step, steps, save_every = _check(step, steps, save_every)
-    noise = _noise(noise, dynamics, landscape)
+    noise = noise_of_run(noise, dynamics, landscape)
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
     refuse_shapes(dynamics, s)
@@ -93,15 +97,15 @@ def simulate(
         "method": method,
         "noise": None if noise is None else noise.as_settings(),
     }
-    source = None if noise is None else Source(noise, dynamics, s, step)
+    engine = advancing(
+        dynamics, landscape, s, step,
+        word=word, method=method, noise=noise, backend=backend or "auto", steps=steps,
+    )  # fmt: skip
+    settings["backend"] = engine.backend
     plan = None
     if method == "word":
         plan = Word(dynamics.word if word is None else word, dynamics)
         settings["word"] = plan.text
-        stepper = WordStepper(plan, step, landscape, source)
-    else:
-        refuse_scheme(method, word)
-        stepper = SchemeStepper(dynamics, method, step, landscape, source)
     begin, lost = 0, None
     if going_on is not None:
         refuse_another_run(going_on, s, dynamics, landscape, settings)
@@ -110,12 +114,13 @@ def simulate(
     if plan is not None and begin == 0 and may_lack_a_past(plan.substeps):
         _refuse_to_start(plan, step, s, landscape)
     status: Status = "finished"
+    block = _BLOCK if engine.backend == "torch" else max(_BLOCK, steps // 100)
     with tqdm(total=steps, disable=not progress, desc=dynamics.name, unit="step") as bar:
         try:
             while run.done < run.last and not run.all_lost:
-                block = min(_BLOCK, run.last - run.done)
-                run.advance(block, stepper)
-                bar.update(block)
+                before = run.done
+                run.advance(min(block, run.last - before), engine)
+                bar.update(run.done - before)
         except KeyboardInterrupt:
             status = "interrupted"
     if run.any_lost and status == "finished":
@@ -130,22 +135,6 @@ def simulate(
         message=run.message(status, step, damped=not dynamics.is_noisy),
         stopped_at=run.stopped_at.cpu(),
     )
-
-
-def _noise(noise: int | Noise | None, dynamics: Dynamics, landscape: Field) -> Noise | None:
-    """The noise of a run that has some, made from a seed where it is one."""
-    given = noise if noise is None or isinstance(noise, Noise) else Noise(noise)
-    if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
-        who = f"{dynamics.name} has noise"
-    elif isinstance(landscape, SampledField):
-        who = f"{landscape.name} samples its gradients"
-    elif given is not None and isinstance(dynamics, Dynamics):
-        raise ValueError(f"{dynamics.name} has no noise, nor has the landscape; leave out noise")
-    else:
-        return None
-    if given is not None:
-        return given
-    raise ValueError(f"{who}: give a seed, such as noise=1, or noise=Noise(seed=1, ...)")
 
 
 def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from ..dynamics import Dynamics, State
-from .field import Field
+from .field import Field, SampledField
+from .noise.noise import Noise
 from .trajectory import inside
 
 
@@ -34,6 +35,22 @@ def refuse_shapes(dynamics: Dynamics, s: State) -> None:
                 f"{name} of {dynamics.name} has shape {given}; one number for each coordinate has "
                 f"shape {each}, one for each trajectory {batch}, both {whole}"
             )
+
+
+def noise_of_run(noise: int | Noise | None, dynamics: Dynamics, landscape: Field) -> Noise | None:
+    """The noise of a run that has some, made from a seed where it is one."""
+    given = noise if noise is None or isinstance(noise, Noise) else Noise(noise)
+    if isinstance(dynamics, Dynamics) and dynamics.is_noisy:
+        who = f"{dynamics.name} has noise"
+    elif isinstance(landscape, SampledField):
+        who = f"{landscape.name} samples its gradients"
+    elif given is not None and isinstance(dynamics, Dynamics):
+        raise ValueError(f"{dynamics.name} has no noise, nor has the landscape; leave out noise")
+    else:
+        return None
+    if given is not None:
+        return given
+    raise ValueError(f"{who}: give a seed, such as noise=1, or noise=Noise(seed=1, ...)")
 
 
 def first_state(

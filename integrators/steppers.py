@@ -1,6 +1,8 @@
 """One step of a run, by a word or by a scheme for the whole vector field."""
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from ..dynamics import Dynamics, State
 from . import schemes
@@ -23,8 +25,11 @@ class Stepper(Protocol):
 class WordStepper:
     """One step of a word, the n-th."""
 
-    def __init__(self, plan: Word, step: float, landscape: Field, source: Source | None) -> None:
-        self.plan, self._step, self._landscape = plan, step, landscape
+    def __init__(
+        self, plan: Word, step: float | Tensor, landscape: Field, source: Source | None
+    ) -> None:
+        self.plan, self._landscape = plan, landscape
+        self._step: Any = step
         self.is_careful = may_lack_a_past(plan.substeps)
         self._pieces = [(u.part, float(u.fraction) * step) for u in plan.substeps]
         self._noise = source and WordNoise(source, plan.substeps)
@@ -32,6 +37,11 @@ class WordStepper:
         if source is not None and isinstance(landscape, SampledField):
             moves = sum(u.moves_x for u in plan.substeps)
             self._sampled = SampledGradient(source, landscape, moves)
+        if self.is_careful and isinstance(step, Tensor):
+            raise ValueError(
+                f"the word {plan.text!r} has negative fractions of flows that end, which needs one "
+                "step size for all trajectories"
+            )
         if self.is_careful and source is not None:
             raise ValueError(
                 f"the word {plan.text!r} has negative fractions of flows that end, which cannot "
@@ -65,7 +75,12 @@ class SchemeStepper:
     """One step of a scheme for the whole vector field, the n-th."""
 
     def __init__(
-        self, dynamics: Dynamics, method: str, step: float, landscape: Field, source: Source | None
+        self,
+        dynamics: Dynamics,
+        method: str,
+        step: float | Tensor,
+        landscape: Field,
+        source: Source | None,
     ) -> None:
         self._dynamics, self._step, self._landscape = dynamics, step, landscape
         self._scheme = schemes.SCHEMES[method]

@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-FLAGS = ("-O3", "-shared", "-fPIC", "-fno-math-errno", "-ffp-contract=off")
+FLAGS = (
+    "-O3", "-shared", "-fPIC", "-fno-math-errno", "-ffp-contract=off",
+    "-fno-trapping-math",  # changes no bit; lets choices between numbers be vectorised
+)  # fmt: skip
 TRIED = ("-march=native", "-mprefer-vector-width=512")  # used where the compiler takes them
 _TIMEOUT = 120  # seconds for one source
 _FEATURES = (

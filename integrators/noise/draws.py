@@ -6,10 +6,10 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...dynamics import SILENCE, Dynamics, NoisyPart, Part, State
+from ...dynamics.elements import sqrt
 from ..field import SampledField
 from ..step import Draw
 from ..words.word import Substep
@@ -39,8 +39,9 @@ class Source:
     Raises ValueError if `finest` does not divide the step.
     """
 
-    def __init__(self, noise: Noise, dynamics: Dynamics, s: State, step: float) -> None:
-        self.noise, self.step = noise, step
+    def __init__(self, noise: Noise, dynamics: Dynamics, s: State, step: float | Tensor) -> None:
+        self.noise = noise
+        self.step: Any = step
         self.dynamics = dynamics
         self._batch = tuple(s.x.shape[s.rank :])
         shape = tuple(s.x.shape[: s.rank])
@@ -51,6 +52,8 @@ class Source:
         self._device = s.x.device
         self.per_step: int | None = None
         if noise.finest is not None:
+            if isinstance(step, Tensor):
+                raise ValueError("finest needs one step size for all trajectories")
             ratio = step / noise.finest
             self.per_step = round(ratio)
             if self.per_step < 1 or not math.isclose(ratio, self.per_step, rel_tol=1e-9):
@@ -60,7 +63,7 @@ class Source:
                 )
 
     @property
-    def tick(self) -> float:
+    def tick(self) -> Any:
         """How long a tick lasts, where `finest` says so."""
         return self.noise.finest if self.noise.finest is not None else self.step
 
@@ -76,10 +79,10 @@ class Source:
         u = self.noise.uniforms(tick, SAMPLES, 1, count, math.prod(self._batch))
         return u.reshape(count, *self._batch).to(self._device)
 
-    def increment(self, part: NoisyPart, ticks: range) -> Tensor:
+    def increment(self, part: NoisyPart, ticks: range) -> Any:
         """W of the part's driver over several ticks."""
         parts = (part.increment(self.tick, self.normals(part, k, part.path_normals)) for k in ticks)
-        return sum(parts, start=torch.zeros((), dtype=torch.float64))
+        return sum(parts, start=0.0)
 
 
 class WordNoise:
@@ -95,20 +98,20 @@ class WordNoise:
 
     def __init__(self, source: Source, substeps: Sequence[Substep]) -> None:
         self._source = source
-        self._windows: dict[int, _Window] = {}
+        self.windows: dict[int, Window] = {}
         for places in by_driver(substeps):
             ends = accumulate(substeps[place].fraction for place in places)
             for number, (place, end) in enumerate(zip(places, ends, strict=True)):
                 ticks = number, number + 1, len(places)
                 if source.per_step is not None:
                     ticks = _ticks(substeps[place], end, source.per_step)
-                self._windows[place] = _Window(substeps[place], source.step, *ticks)
+                self.windows[place] = Window(substeps[place], source.step, *ticks)
 
     def at(self, step: int) -> Draw:
         """The draw of one step."""
 
         def draw(place: int) -> Iterator[tuple[Any, Any]]:
-            window, source = self._windows[place], self._source
+            window, source = self.windows[place], self._source
             part, ticks = window.part, window.of_step(step)
             if source.per_step is None:
                 yield window.time, source.normals(part, ticks[0], part.normals)
@@ -116,22 +119,22 @@ class WordNoise:
                 for tick in ticks:
                     yield source.tick, source.normals(part, tick, part.normals)
             else:
-                yield window.time, (source.increment(part, ticks) / math.sqrt(window.time),)
+                yield window.time, (source.increment(part, ticks) / sqrt(window.time),)
 
         return draw
 
 
-class _Window:
+class Window:
     """Which ticks a noisy letter takes in every step."""
 
-    def __init__(self, substep: Substep, step: float, first: int, last: int, per_step: int) -> None:
+    def __init__(self, substep: Substep, step: Any, first: int, last: int, per_step: int) -> None:
         assert isinstance(substep.part, NoisyPart)
         self.part = substep.part
         self.time = float(substep.fraction) * step
-        self._first, self._last, self._per_step = first, last, per_step
+        self.first, self.last, self.per_step = first, last, per_step
 
     def of_step(self, step: int) -> range:
-        return range(step * self._per_step + self._first, step * self._per_step + self._last)
+        return range(step * self.per_step + self.first, step * self.per_step + self.last)
 
 
 def _ticks(substep: Substep, end: Fraction, per_step: int) -> tuple[int, int, int]:

@@ -133,14 +133,15 @@ static void uniform(const uint64_t *words, double *out) {
     for (int i = 0; i < BLOCKS; i++) out[i] = exact(words[i] >> 11) * 0x1p-53;
 }
 
-/* out[k][coordinate][trajectory − first], trajectories first .. first + trajectories − 1. The
-   blocks of all k and coordinates stand in one row and are made 64 at a time. */
-static void fill(int normal, uint64_t seed, uint64_t first, uint64_t tick, uint64_t channel,
-                 int64_t count, int64_t coordinates, int64_t trajectories, double *out) {
+/* out[n][k][coordinate][trajectory − first] of tick + n·stride, for n < ticks and trajectories
+   first .. first + trajectories − 1. All blocks stand in one row and are made 64 at a time. */
+static void fill(int normal, uint64_t seed, uint64_t first, uint64_t tick, int64_t ticks,
+                 uint64_t stride, uint64_t channel, int64_t count, int64_t coordinates,
+                 int64_t trajectories, double *out) {
     uint64_t w[4][BLOCKS] = {{0}};
     double z[4][BLOCKS];
     uint64_t last = first + (uint64_t)trajectories, begin = first / 4;
-    int64_t width = (int64_t)((last + 3) / 4 - begin), total = count * coordinates * width;
+    int64_t width = (int64_t)((last + 3) / 4 - begin), total = ticks * count * coordinates * width;
     int64_t row = 0, column = 0; /* of the next block to be stored */
     uint64_t j = 0, coordinate = 0, place = channel * 256; /* of the next block to be made */
     for (int64_t done = 0; done < total; done += BLOCKS) {
@@ -150,7 +151,10 @@ static void fill(int normal, uint64_t seed, uint64_t first, uint64_t tick, uint6
                    &w[0][i], &w[1][i], &w[2][i], &w[3][i]);
             if (++j < (uint64_t)width) continue;
             j = 0;
-            if (++coordinate == (uint64_t)coordinates) coordinate = 0, place++;
+            if (++coordinate < (uint64_t)coordinates) continue;
+            coordinate = 0;
+            if (++place < channel * 256 + (uint64_t)count) continue;
+            place = channel * 256, tick += stride;
         }
         if (normal) {
             box_muller(w[0], w[1], z[0], z[1]);
@@ -172,10 +176,10 @@ static void fill(int normal, uint64_t seed, uint64_t first, uint64_t tick, uint6
 
 void normals(uint64_t seed, uint64_t first, uint64_t tick, uint64_t channel, int64_t count,
              int64_t coordinates, int64_t trajectories, double *out) {
-    fill(1, seed, first, tick, channel, count, coordinates, trajectories, out);
+    fill(1, seed, first, tick, 1, 0, channel, count, coordinates, trajectories, out);
 }
 
 void uniforms(uint64_t seed, uint64_t first, uint64_t tick, uint64_t channel, int64_t count,
               int64_t coordinates, int64_t trajectories, double *out) {
-    fill(0, seed, first, tick, channel, count, coordinates, trajectories, out);
+    fill(0, seed, first, tick, 1, 0, channel, count, coordinates, trajectories, out);
 }
