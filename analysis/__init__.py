@@ -24,6 +24,7 @@ from .momentum.theorems import Claim, kovachki_stuart
 from .order import ConvergenceOrder, convergence_order
 from .plots.energy import plot_audit, plot_certificate
 from .plots.gradient_noise import plot_sde_comparison
+from .plots.maps import plot_map
 from .plots.momentum import plot_theorems
 from .plots.runs import plot_energy, plot_orders, plot_path, plot_phase, plot_training
 from .plots.sampling import plot_autocorrelation, plot_histogram, plot_landscape_samples
@@ -106,6 +107,7 @@ __all__ = [
     "plot_histogram",
     "plot_ladder",
     "plot_landscape_samples",
+    "plot_map",
     "plot_orders",
     "plot_path",
     "plot_phase",

@@ -12,10 +12,11 @@ import tyro
 
 from .commands.convert import Convert
 from .commands.errors import BadCallError
+from .commands.map import Map
 from .commands.study import Study
 from .commands.word import Describe
 
-COMMANDS = {"study": Study, "word": Describe, "convert": Convert}
+COMMANDS = {"study": Study, "word": Describe, "convert": Convert, "map": Map}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parse(arguments: Sequence[str]) -> Study | Describe | Convert:
+def _parse(arguments: Sequence[str]) -> Study | Describe | Convert | Map:
     """tyro's parser, with its errors as one line."""
     first = arguments[0] if arguments else ""
     if not first.startswith("-") and first not in COMMANDS:

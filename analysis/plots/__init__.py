@@ -1,6 +1,7 @@
 """The figures, by subject. Every function draws into axes it is given, or new ones."""
 
 from .energy import plot_audit, plot_certificate
+from .maps import plot_map
 from .momentum import plot_theorems
 from .runs import colour, plot_energy, plot_orders, plot_path, plot_phase, plot_training
 from .sampling import plot_autocorrelation, plot_histogram, plot_landscape_samples
@@ -16,6 +17,7 @@ __all__ = [
     "plot_histogram",
     "plot_ladder",
     "plot_landscape_samples",
+    "plot_map",
     "plot_orders",
     "plot_path",
     "plot_phase",

@@ -1,0 +1,240 @@
+"""`dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6`: where a dynamics converges, how fast."""
+
+import math
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import tyro
+
+from ... import dynamics as catalogue
+from ...integrators import Word
+from ...integrators.advance import Backend
+from ...integrators.ensembles import Ensemble, FinalEnergy, FittedRate, TimeToTarget, ensemble
+from ...integrators.ensembles.ranks import Ranks
+from ...integrators.files import atomic
+from ..plots.maps import plot_map
+from .errors import BadCallError
+from .landscapes import landscape
+from .word import ORDINARY, named_dynamics
+
+_FIGURES = (".png", ".svg", ".pdf")
+_EXAMPLE = "dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6"
+
+
+@dataclass(frozen=True)
+class Map:
+    """Time to target, decay rate and divergence over two hyperparameters, or one and the step size.
+
+    dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6 --output map.png map.npz. A range a:b is
+    an axis, a number is fixed. Several processes share the work under torchrun:
+    torchrun --nproc-per-node 2 -m dashpot.analysis map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6
+    """
+
+    dynamics: tyro.conf.Positional[str]
+    """Name in dashpot.dynamics: LDHD, KFAD, IKFAD, RIKFAD, CD, CADAM, NAG, Langevin..."""
+    landscape: tyro.conf.Positional[str]
+    """rosenbrock, quadratic, himmelblau, doublewell, styblinski-tang, mueller-brown, lj13..."""
+    gamma: str | None = None
+    """Linear friction γ: a range such as 1e-3:10, or a number (default 0.5)."""
+    alpha: str | None = None
+    """Decay rate α of ξ or ζ (default 1)."""
+    mu: str | None = None
+    """Thermal mass μ (default 1)."""
+    c: str | None = None
+    """Cubic friction c (default 2)."""
+    eps: str | None = None
+    """CADAM's ε (default 1e-8)."""
+    eta: str | None = None
+    """Mobility η of gradient flow and NAG (default 1)."""
+    temperature: str | None = None
+    """Temperature T of Langevin and other dynamics with noise (default 1)."""
+    step: str = "0.01"
+    """Step size h: a number, or a range."""
+    points: int = 64
+    """Values on each axis."""
+    until: float | None = None
+    """Time that every trajectory reaches (default 200)."""
+    steps: int | None = None
+    """Steps that every trajectory takes, in place of --until."""
+    target: float = 1e-6
+    """Energy E = f − f* + ½|p|² that counts as converged."""
+    word: str | None = None
+    """Order of the letters in a step (default: the dynamics' own)."""
+    dimension: int | None = None
+    """Coordinates, for landscapes of any dimension."""
+    starts: int = 1
+    """Starts at every point of the map: the landscape's own, and others around it."""
+    spread: float = 0.5
+    """Standard deviation of the other starts, per coordinate."""
+    seed: int = 0
+    """Of the other starts, and of the noise where the dynamics has some."""
+    backend: Backend = "auto"
+    """What computes: torch, c or triton; auto takes what is fastest here."""
+    device: str = "cpu"
+    """Where: cpu or cuda."""
+    output: tuple[Path, ...] = (Path("map.png"),)
+    """Files to write: a figure (.png, .svg, .pdf), the numbers (.npz), or both."""
+
+    def check(self) -> None:
+        """Everything that can be wrong with a call, before any work is done."""
+        for name in ("points", "starts"):
+            least = 2 if name == "points" else 1
+            if getattr(self, name) < least:
+                raise BadCallError(
+                    f"--{name} must be a whole number >= {least}; got {getattr(self, name)}"
+                )
+        for name in ("target", "spread", "until"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise BadCallError(f"--{name} must be a finite number > 0; got {value}")
+        if self.steps is not None and self.steps < 1:
+            raise BadCallError(f"--steps must be a whole number >= 1; got {self.steps}")
+        if self.steps is not None and self.until is not None:
+            raise BadCallError("give --steps or --until, not both")
+        if not 0 <= self.seed < 2**31:
+            raise BadCallError(f"--seed must be a whole number from 0 to 2³¹ − 1; got {self.seed}")
+        endings = [path.suffix for path in self.output]
+        if not endings or any(ending not in (*_FIGURES, ".npz") for ending in endings):
+            raise BadCallError(
+                "--output must be files that end in .png, .svg, .pdf or .npz; got "
+                f"{', '.join(map(str, self.output)) or 'none'}"
+            )
+        if endings.count(".npz") > 1:
+            raise BadCallError("--output: one .npz file is enough")
+        grid, values = self._axes()
+        if len(grid) != 2:
+            told = f"here {', '.join(f'--{name}' for name in grid) or 'none'}"
+            raise BadCallError(f"a map has two axes, options with a range a:b ({told}): {_EXAMPLE}")
+        try:
+            made = self._made({**values, **{name: axis[0] for name, axis in grid.items()}})
+            landscape(self.landscape, self.dimension)
+            Word(made.word if self.word is None else self.word, made)
+        except (TypeError, ValueError) as error:
+            raise BadCallError(str(error)) from None
+
+    def run(self) -> int:
+        try:
+            found = self.computed()
+        except ValueError as error:  # what only the ensemble can know, such as a foreign .npz file
+            raise BadCallError(str(error)) from None
+        if Ranks().rank:
+            return 0
+        print("\n".join(self._told(found)))
+        for path in self.output:
+            if path.suffix in _FIGURES:
+                axes = plot_map(found, target=self.target)
+                with atomic(path) as handle:
+                    axes[0].figure.savefig(handle, format=path.suffix[1:], dpi=150)  # type: ignore[union-attr]
+                plt.close(axes[0].figure)  # type: ignore[arg-type]
+            print(f"{path} written")
+        return 130 if found.status == "interrupted" else 0
+
+    def computed(self) -> Ensemble:
+        """The ensemble of the map."""
+        grid, values = self._axes()
+        made = self._made({**values, **{name: axis[0] for name, axis in grid.items()}})
+        where = landscape(self.landscape, self.dimension)
+        until = 200.0 if self.steps is None and self.until is None else self.until
+        files = [path for path in self.output if path.suffix == ".npz"]
+        return ensemble(
+            made,
+            where,
+            self._starts(where),
+            grid=grid,
+            step=None if "step" in grid else values["step"],
+            steps=self.steps,
+            until=until,
+            word=self.word,
+            noise=self.seed if made.is_noisy else None,
+            reduce=[TimeToTarget(self.target), FittedRate(), FinalEnergy()],
+            backend=self.backend,
+            device=self.device,
+            out=files[0] if files else None,
+            progress=sys.stderr.isatty(),
+        )
+
+    def _axes(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """The axes, and the numbers that are fixed, by name."""
+        names = self._names()
+        given = {name: getattr(self, name) for name in (*ORDINARY, "step")}
+        grid: dict[str, np.ndarray] = {}
+        values = {name: ORDINARY[name] for name in names}
+        for name, text in given.items():
+            if text is None:
+                continue
+            if name != "step" and name not in names:
+                options = ", ".join(f"--{n}" for n in (*names, "step"))
+                raise BadCallError(f"{self.dynamics} has no --{name}; it has {options}")
+            first, last = _read(name, text)
+            if last is None:
+                values[name] = first
+            else:
+                grid[name] = np.geomspace(first, last, self.points)
+        return grid, values
+
+    def _names(self) -> tuple[str, ...]:
+        known = named_dynamics()
+        if self.dynamics in known:
+            return known[self.dynamics]
+        by_case = {name.lower(): name for name in known}
+        close = get_close_matches(self.dynamics.lower(), by_case, 1)
+        hint = f"; did you mean {by_case[close[0]]}?" if close else ""
+        raise BadCallError(f"no dynamics {self.dynamics!r}; there are {', '.join(known)}{hint}")
+
+    def _made(self, values: dict[str, Any]) -> catalogue.Dynamics:
+        cls = getattr(catalogue, self.dynamics)
+        return cls(**{name: float(value) for name, value in values.items() if name != "step"})
+
+    def _starts(self, where: Any) -> Any:
+        """None, or the landscape's start with others around it, [starts, *shape]."""
+        if self.starts == 1:
+            return None
+        generator = torch.Generator().manual_seed(self.seed)
+        shape = (self.starts, *where.shape)
+        away = torch.randn(shape, generator=generator, dtype=torch.float64)
+        away[0] = 0
+        return where.start + self.spread * away
+
+    def _told(self, found: Ensemble) -> list[str]:
+        """What came out, in a few lines."""
+        time, lost = found["time_to_target"], found.stopped_at >= 0
+        reached = np.isfinite(time)
+        size = f"{found.computed.size} trajectories ({found.settings['backend']})"
+        lines = [
+            f"{found.settings['dynamics']} {found.settings['word']} on "
+            f"{found.settings['landscape']}: {size}, {found.status}",
+            f"{reached.mean():.1%} reached E <= {self.target:g}, "
+            f"{lost.mean():.1%} were lost to overflow",
+        ]
+        if reached.any():
+            best = np.unravel_index(np.nanargmin(time), time.shape)
+            pairs = zip(found.axes.items(), best, strict=True)
+            where = ", ".join(f"{name} = {axis[at]:.4g}" for (name, axis), at in pairs)
+            lines.append(f"soonest at t = {time[best]:.4g}: {where}")
+        return lines
+
+
+def _read(name: str, text: str) -> tuple[float, float | None]:
+    """A number, or the two ends of a range."""
+    refusal = BadCallError(
+        f"--{name} must be a number, or a range of positive numbers such as 1e-3:10; got {text!r}"
+    )
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        raise refusal from None
+    if len(numbers) > 2 or not all(math.isfinite(number) for number in numbers):
+        raise refusal
+    if len(numbers) == 1:
+        if name == "step" and numbers[0] <= 0:
+            raise refusal
+        return numbers[0], None
+    if not 0 < numbers[0] < numbers[1]:
+        raise refusal
+    return numbers[0], numbers[1]

@@ -1,0 +1,150 @@
+"""What to keep of a trajectory: a few numbers, updated as its states are saved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ...dynamics import State
+from .saved import Saved
+
+Memory = dict[str, Tensor]
+"""What a reduction remembers of n trajectories between two blocks of saved states."""
+
+
+@runtime_checkable
+class Reduction(Protocol):
+    """A few numbers per trajectory, made from its saved states without keeping them.
+
+        @dataclass(frozen=True)
+        class Farthest:
+            '''The largest |x|² seen.'''
+            names = ("farthest",)
+
+            def begin(self, first):
+                return {"far": torch.zeros_like(first.mechanical_energy[0])}
+
+            def update(self, memory, saved):
+                far = saved.state.total(saved.state.x ** 2).amax(0)
+                memory["far"] = torch.maximum(memory["far"], far)
+
+            def result(self, memory):
+                return {"farthest": memory["far"]}
+
+        ensemble(..., reduce=[Farthest()])
+
+    names    of the results, identifiers; no two reductions share one
+    begin    what is remembered before any state; `first` has the states at time 0
+    update   one block of saved states after the other, that at time 0 included; changes `memory`.
+             How they are cut into blocks, and which trajectories come together, is nobody's
+             promise: let the result not depend on it
+    result   one number per trajectory [n] for every name
+
+    Its repr is how a saved ensemble knows that it was made with the same settings.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    def begin(self, first: Saved, /) -> Memory: ...
+    def update(self, memory: Memory, saved: Saved, /) -> None: ...
+    def result(self, memory: Memory, /) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class FinalEnergy:
+    """`final_energy`: E = f − f* + ½|p|² after the last step; NaN for a lost trajectory."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("final_energy",)
+
+    def begin(self, first: Saved) -> Memory:
+        return {"last": first.mechanical_energy[-1]}
+
+    def update(self, memory: Memory, saved: Saved) -> None:
+        memory["last"] = saved.mechanical_energy[-1].clone()
+
+    def result(self, memory: Memory) -> dict[str, Tensor]:
+        return {"final_energy": memory["last"]}
+
+
+@dataclass(frozen=True)
+class LeastEnergy:
+    """`least_energy`: the least E = f − f* + ½|p|² among the saved states."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("least_energy",)
+
+    def begin(self, first: Saved) -> Memory:
+        return {"least": first.mechanical_energy[0]}
+
+    def update(self, memory: Memory, saved: Saved) -> None:
+        energy = saved.mechanical_energy
+        known = torch.where(energy.isnan(), torch.inf, energy)
+        memory["least"] = torch.minimum(memory["least"], known.amin(0))
+
+    def result(self, memory: Memory) -> dict[str, Tensor]:
+        return {"least_energy": memory["least"]}
+
+
+@dataclass(frozen=True)
+class TimeToTarget:
+    """`time_to_target`: the first saved time at which E = f − f* + ½|p|² <= target; NaN if never.
+
+    target  an energy, in the units of f
+    name    of the result, for several targets at once
+    """
+
+    target: float
+    name: str = "time_to_target"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def begin(self, first: Saved) -> Memory:
+        return {"time": torch.full_like(first.mechanical_energy[0], torch.inf, dtype=torch.float64)}
+
+    def update(self, memory: Memory, saved: Saved) -> None:
+        reached = saved.mechanical_energy <= self.target
+        times = torch.where(reached, saved.times[:, None], torch.inf)
+        memory["time"] = torch.minimum(memory["time"], times.amin(0))
+
+    def result(self, memory: Memory) -> dict[str, Tensor]:
+        return {self.name: torch.where(memory["time"].isinf(), torch.nan, memory["time"])}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of an observable over the saved times from `after` on; NaN if there are none.
+
+    observable  takes a state with coordinates first, `s.x` [*shape, T, n], and returns [T, n];
+                for example lambda s: s.total(s.p * s.p) / 2
+    name        of the result
+    after       a time; what comes before it is left out
+    """
+
+    observable: Callable[[State], Tensor] = field(repr=False)
+    name: str = "mean"
+    after: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def begin(self, first: Saved) -> Memory:
+        nothing = torch.zeros_like(first.mechanical_energy[0], dtype=torch.float64)
+        return {"sum": nothing, "count": torch.zeros((), dtype=torch.float64)}
+
+    def update(self, memory: Memory, saved: Saved) -> None:
+        values = self.observable(saved.state)
+        for time, value in zip(saved.times.tolist(), values, strict=True):
+            if time >= self.after:  # one by one: the sum is that of any other blocks
+                memory["sum"] = memory["sum"] + value
+                memory["count"] = memory["count"] + 1
+
+    def result(self, memory: Memory) -> dict[str, Tensor]:
+        return {self.name: memory["sum"] / memory["count"]}

@@ -1,0 +1,90 @@
+"""How many steps each step size takes, and which states are saved."""
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+_SAVED = 1000  # states of a run, about, unless `every` says otherwise
+_ROUND_OFF = 1e-12  # by which until/h may exceed a whole number that it should be
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The steps of the trajectories of one step size.
+
+    step   h
+    steps  how many
+    every  states after steps 0, every, 2·every, ... and the last one are saved
+    """
+
+    step: float
+    steps: int
+    every: int
+
+    @property
+    def indices(self) -> list[int]:
+        """Of the saved states."""
+        last = [] if self.steps % self.every == 0 else [self.steps]
+        return [*range(0, self.steps + 1, self.every), *last]
+
+
+def schedules(
+    step: Any, axis: Tensor | None, steps: Any, until: Any, every: Any
+) -> tuple[Schedule, ...]:
+    """One schedule per step size: as many `steps` for all, or as many as reach the time `until`."""
+    if (step is None) == (axis is None):
+        raise ValueError(
+            "give the step size h once: step=0.01, or grid={'step': [...]}; got "
+            + ("neither" if axis is None else "both")
+        )
+    sizes = [positive("step", step)] if axis is None else axis.tolist()
+    if (steps is None) == (until is None):
+        raise ValueError(
+            "give steps, the same number for every trajectory, or until, the same time; got "
+            + ("neither" if steps is None else "both")
+        )
+    if steps is not None:
+        counts = [whole("steps", steps)] * len(sizes)
+    else:
+        time = positive("until", until)
+        counts = [max(1, math.ceil(time / h * (1 - _ROUND_OFF))) for h in sizes]
+    if every is not None:
+        every = whole("every", every)
+    return tuple(
+        Schedule(h, n, every or max(1, n // _SAVED)) for h, n in zip(sizes, counts, strict=True)
+    )
+
+
+def saved_times(plans: tuple[Schedule, ...], several: bool) -> np.ndarray:
+    """[T], or with an axis of step sizes [k, T], NaN after the last one of each."""
+    rows = [np.array(plan.indices) * plan.step for plan in plans]
+    times = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, known in zip(times, rows, strict=True):
+        row[: len(known)] = known
+    return times if several else times[0]
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number >= 1."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = 0
+    if isinstance(value, bool) or count < 1:
+        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
+    return count
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number > 0."""
+    try:
+        number = math.nan if isinstance(value, str | bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be a finite number > 0; got {value!r}")
+    return number

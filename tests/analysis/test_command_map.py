@@ -1,0 +1,191 @@
+"""`dashpot map`: its numbers are those of single runs, its figure shows what they say."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from dashpot.analysis import plot_map
+from dashpot.analysis.__main__ import main
+from dashpot.analysis.commands.landscapes import ANY, ONE, landscape
+from dashpot.analysis.commands.word import named_dynamics
+from dashpot.dynamics import CD, LDHD
+from dashpot.integrators import simulate
+from dashpot.integrators.ensembles import Ensemble, FittedRate, TimeToTarget, ensemble
+from dashpot.integrators.ensembles.chunk import Chunk
+from dashpot.landscapes import Quadratic, Rosenbrock
+
+RANGES = ("--gamma", "0.1:10", "--c", "0.1:1e3", "--points", "5")
+
+
+def mapped(tmp_path, *arguments, code=0):
+    out = tmp_path / "map.npz"
+    assert main(["map", *arguments, "--backend", "torch", "--output", str(out)]) == code
+    return Ensemble.load(out)
+
+
+def test_its_numbers_are_those_of_single_runs(tmp_path, capsys):
+    found = mapped(tmp_path, "CD", "rosenbrock", *RANGES, "--until", "20", "--target", "0.01")
+    assert list(found.axes) == ["gamma", "c"] and found.settings["word"] == "BACD"
+    assert found.axes["gamma"][[0, 2, 4]] == pytest.approx([0.1, 1.0, 10.0], rel=1e-14)
+    for i, j in ((0, 0), (2, 1), (4, 3)):
+        values = (torch.tensor([found.axes[name][at]]) for name, at in (("gamma", i), ("c", j)))
+        run = simulate(
+            CD(*values), Rosenbrock(2), Rosenbrock(2).start[None], step=0.01, steps=2000,
+            save_every=2, backend="torch",
+        )  # fmt: skip
+        energy = run.mechanical_energy[:, 0]
+        assert found["final_energy"][i, j] == energy[-1].item()
+        reached = (energy <= 0.01).nonzero()
+        first = run.times[reached[0]].item() if len(reached) else np.nan
+        assert found["time_to_target"][i, j] == pytest.approx(first, nan_ok=True, abs=0)
+    told = capsys.readouterr().out
+    share = np.isfinite(found["time_to_target"]).mean()
+    assert f"25 trajectories (torch), finished\n{share:.1%} reached E <= 0.01, 0.0%" in told
+    best = np.nanmin(found["time_to_target"])
+    at = np.argwhere(found["time_to_target"] == best)[0]
+    gamma, c = found.axes["gamma"][at[0]], found.axes["c"][at[1]]
+    assert f"soonest at t = {best:.4g}: gamma = {gamma:.4g}, c = {c:.4g}" in told
+
+
+def test_the_step_size_is_an_axis_and_starts_are_drawn_from_the_seed(tmp_path):
+    arguments = ("LDHD", "quadratic", "--gamma", "0.1:1", "--step", "0.01:1", "--points", "3")
+    more = ("--starts", "4", "--spread", "0.1", "--until", "1", "--dimension", "3")
+    found = mapped(tmp_path, *arguments, *more)
+    assert found.shape == (3, 3, 4) and found.settings["steps"] == [100, 10, 1]
+    assert found.settings["landscape"] == "Quadratic(d=3, m=1, L=100)"
+    # L h² = 100 h² > 4 for the largest step: one step of x → x − h²Lx with |1 − h²L| = 99
+    assert (found["final_energy"][:, 2] > found["final_energy"][:, 0]).all()
+    (tmp_path / "map.npz").unlink()
+    again = mapped(tmp_path, *arguments, *more, "--seed", "1")
+    energies = [one["final_energy"] for one in (found, again)]
+    assert (energies[0][..., 0] == energies[1][..., 0]).all()  # the landscape's own start
+    assert (energies[0][..., 1:] != energies[1][..., 1:]).all()
+
+
+def test_a_broken_off_map_goes_on(tmp_path, monkeypatch):
+    arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "10")
+    whole = mapped(tmp_path, *arguments)
+    (tmp_path / "map.npz").unlink()
+    run, calls = Chunk.run, []
+
+    def second_is_interrupted(self, engine, tell):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        run(self, engine, tell)
+
+    monkeypatch.setattr(Chunk, "run", second_is_interrupted)
+    monkeypatch.setattr("dashpot.integrators.ensembles.job._LARGEST", 64)
+    broken = mapped(tmp_path, *arguments, code=130)
+    assert broken.status == "interrupted" and broken.computed.sum() == 64
+    again = mapped(tmp_path, *arguments)
+    assert len(calls) == 2 + 2  # chunks of 64, 64 and 16
+    assert all(again[name].tobytes() == whole[name].tobytes() for name in whole.values)
+    assert main(["map", *arguments, "--target", "1", "--output", str(tmp_path / "map.npz")]) == 2
+
+
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_figure(ending, tmp_path, capsys):
+    out = tmp_path / f"map.{ending}"
+    arguments = ["CD", "rosenbrock", *RANGES, "--steps", "20", "--output", str(out)]
+    assert main(["map", *arguments]) == 0
+    assert out.stat().st_size > 0 and f"{out} written" in capsys.readouterr().out
+
+
+def drawn(ax):
+    """The numbers of a panel, [up, across]."""
+    return np.ma.filled(ax.collections[0].get_array(), np.nan)
+
+
+def test_the_figure_shows_the_medians_and_the_worst_outcome():
+    """At h√L = 3 > √(2(1+β)/β), β = e^(−γh), all overflows but the minimum, where nothing moves.
+
+    An eigenvalue of its step is −2.05 or more: 1500 steps are 468 decades.
+    """
+    call = {"grid": {"gamma": [0.25, 0.3], "step": [0.1, 0.2, 3.0]}, "steps": 1500}
+    call |= {"reduce": [TimeToTarget(1e-6), FittedRate()], "every": 1, "backend": "torch"}
+    x0 = torch.tensor([[0.0], [0.5], [1.0]], dtype=torch.float64)
+    found = ensemble(LDHD, Quadratic(1.0), x0, **call)
+    axes = plot_map(found, target=1e-6)
+    shown = [drawn(ax) for ax in axes]
+    times = found["time_to_target"]
+    assert (times[..., 0] == 0).all() and (times[:, :2, 1] < times[:, :2, 2]).all()
+    assert shown[0][:2].tolist() == times[:, :2, 1].T.tolist()
+    least = times[:, :2, 1].min()  # at 0 there is no logarithm
+    assert shown[0][2].tolist() == [least, least]
+    assert shown[1][:2].tolist() == ((found["rate"][:, :2, 1:]).mean(-1).T).tolist()
+    assert np.isnan(shown[1][2]).all()
+    assert shown[2].tolist() == [[0, 0], [0, 0], [2, 2]]
+    assert (axes[0].get_xscale(), axes[0].get_yscale()) == ("log", "log")
+    assert "E ≤ 1e-06" in axes[0].get_title() and "γ" in axes[0].get_xlabel()
+    assert "step size h" in axes[0].get_ylabel()
+    texts = [text.get_text() for text in axes[2].figure.axes[-1].get_yticklabels()]
+    assert texts == ["reached\n67%", "not reached\n0%", "overflow\n33%"]
+    plt.close("all")
+
+
+def test_a_figure_needs_two_axes_and_the_results():
+    call = {"step": 0.1, "steps": 5, "backend": "torch"}
+    two = {"gamma": [0.1, 1.0], "c": [1.0, 2.0]}
+    results = [TimeToTarget(1.0), FittedRate()]
+    with pytest.raises(ValueError, match=r"needs the result 'rate'.*FittedRate"):
+        plot_map(ensemble(CD, Rosenbrock(2), grid=two, reduce=results[:1], **call))
+    with pytest.raises(ValueError, match="two axes of the grid have several values; here gamma"):
+        one = {**two, "c": [1.0]}
+        plot_map(ensemble(CD, Rosenbrock(2), grid=one, reduce=results, **call))
+    with pytest.raises(ValueError, match="increasing values of c"):
+        wrong = {**two, "c": [2.0, 1.0]}
+        plot_map(ensemble(CD, Rosenbrock(2), grid=wrong, reduce=results, **call))
+
+
+def test_every_dynamics_and_every_landscape(tmp_path):
+    """One step on a map of two by two; the second axis is a hyperparameter or the step size."""
+    for number, (name, takes) in enumerate(named_dynamics().items()):
+        axes = [*takes[:1], "step"] if takes else ["step"]
+        if len(axes) < 2:
+            continue
+        ranges = [word for axis in axes for word in (f"--{axis}", "0.01:0.1")]
+        out = str(tmp_path / f"{number}.npz")
+        call = ["map", name, "quadratic", *ranges, "--points", "2", "--steps", "1"]
+        assert main([*call, "--backend", "torch", "--output", out]) == 0
+        assert Ensemble.load(out).computed.all()
+    for name in (*ANY, *ONE, "lj4", "morse5"):
+        assert landscape(name).dimension >= 1
+    assert landscape("lj5").dimension == 15
+    assert landscape("rosenbrock", 7).dimension == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("CD", "rosenbrock"), "two axes.*a:b.*here none.*dashpot map CD rosenbrock --gamma 1e-3"),
+        (("CD", "rosenbrock", "--gamma", "1:2"), "two axes.*here --gamma"),
+        (("CD", "rosenbrok", *RANGES), "no landscape 'rosenbrok'.*did you mean rosenbrock"),
+        (("CD", "lj1", *RANGES), "LennardJones must be an integer >= 2; got 1"),
+        (("cd", "rosenbrock", *RANGES), "no dynamics 'cd'.*did you mean CD"),
+        (("LDHD", "rosenbrock", *RANGES), r"LDHD has no --c; it has --gamma, --step"),
+        (("CD", "rosenbrock", *RANGES, "--gamma", "2:1"), "--gamma must be.*1e-3:10; got '2:1'"),
+        (("CD", "rosenbrock", *RANGES, "--gamma", "0:1"), "--gamma must be.*'0:1'"),
+        (("CD", "rosenbrock", *RANGES, "--gamma", "1:2:3"), "--gamma must be.*'1:2:3'"),
+        (("CD", "rosenbrock", *RANGES, "--gamma", "much"), "--gamma must be a number.*'much'"),
+        (("CD", "rosenbrock", *RANGES, "--step", "-1"), "--step must be"),
+        (("KFAD", "rosenbrock", "--gamma", "1:2", "--mu", "1:2", "--alpha", "-1"), "alpha.*>= 0"),
+        (("CD", "rosenbrock", *RANGES, "--points", "1"), "--points must be a whole number >= 2"),
+        (("CD", "rosenbrock", *RANGES, "--steps", "0"), "--steps must be a whole number >= 1"),
+        (("CD", "rosenbrock", *RANGES, "--steps", "9", "--until", "9"), "--steps or --until"),
+        (("CD", "rosenbrock", *RANGES, "--target", "0"), "--target must be a finite number > 0"),
+        (("CD", "rosenbrock", *RANGES, "--word", "BAX"), "'X'.*position 3"),
+        (("CD", "rosenbrock", *RANGES, "--output", "map.txt"), "--output must.*got map.txt"),
+        (("CD", "himmelblau", *RANGES, "--dimension", "3"), "--dimension goes with rosenbrock"),
+        (("CD", "rosenbrock", *RANGES, "--dimension", "1"), "--dimension of rosenbrock"),
+        (("CD", "rosenbrock", *RANGES, "--gama", "1:2"), "--gama"),
+    ],
+)
+def test_bad_calls(arguments, words, capsys):
+    assert main(["map", *arguments]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("dashpot: ") and len(shown.splitlines()) == 1
+    assert re.search(words, shown), shown

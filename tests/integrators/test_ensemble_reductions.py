@@ -1,0 +1,119 @@
+"""What is kept of a trajectory: fitted rates against known ones, a reduction of one's own."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from problems import CoupledQuartic, growth, step_matrix
+
+from dashpot.dynamics import CD, LDHD
+from dashpot.integrators import simulate
+from dashpot.integrators.ensembles import FittedRate, Mean, Reduction, ensemble
+from dashpot.landscapes import Quadratic, Rosenbrock
+
+
+def one(number: float) -> torch.Tensor:
+    """A hyperparameter as the grid has it: torch and math round some functions differently."""
+    return torch.tensor([number], dtype=torch.float64)
+
+
+def test_what_can_be_known_of_the_rate() -> None:
+    """V = p² + γxp + kx² decays as e^(−γt), and E/V lies in [1/(1+s), 1/(1−s)], s = γ/(2√k).
+
+    The word BDA adds hkxp to V, at first order in h. A residual of log E within ±A of a line
+    changes the slope by at most A Σ|t − t̄|/Σ(t − t̄)² = 3A/T over a window of length T.
+    """
+    h, until, gammas, curvatures = 0.02, 160.0, np.array([0.1, 0.3, 0.5]), np.array([1.0, 4.0])
+    for k in curvatures:
+        found = ensemble(
+            LDHD, Quadratic(k), grid={"gamma": gammas}, step=h, until=until, reduce=[FittedRate()]
+        )
+        s = gammas / (2 * np.sqrt(k)) + h * np.sqrt(k)
+        end = np.minimum(until, math.log(1 / (2**-104 * 1e3)) / gammas)  # where it meets its floor
+        assert (np.abs(found["rate"] - gammas) <= 3 * np.arctanh(s) / (end / 2 * 0.99)).all()
+        assert (found["rate_r2"] > 0.99).all()
+
+
+def test_the_rate_of_an_overdamped_mode_is_that_of_the_step_s_matrix() -> None:
+    h, gamma = 0.05, 3.0
+    found = ensemble(
+        LDHD(gamma), Quadratic(1.0), step=h, until=100.0, reduce=[FittedRate()], backend="torch"
+    )
+    exact = -2 * math.log(growth(step_matrix(LDHD(gamma), "BDA", 1.0, h))) / h
+    # the faster mode has died out to e^(−√5·t) when the window begins, at t > 15
+    assert found["rate"].item() == pytest.approx(exact, rel=1e-9)
+    assert found["rate_error"].item() < 1e-9
+
+
+def test_a_window_is_fitted_as_numpy_fits_it() -> None:
+    call: Any = {"step": 0.05, "steps": 1200}
+    run = simulate(CD(one(0.2), one(1.0)), CoupledQuartic(), CoupledQuartic().start[None], **call,
+                   backend="torch")  # fmt: skip
+    found = ensemble(
+        CD, CoupledQuartic(), grid={"gamma": [0.2], "c": [1.0]}, **call, every=1, backend="torch",
+        reduce=[
+            FittedRate(10.0, 40.0), FittedRate(10.0, floor=1e-3, name="high"),
+            FittedRate(name="late"), FittedRate(1e3, name="never"),
+            FittedRate(floor=1e3, name="below"),
+        ],
+    )  # fmt: skip
+    t, energy = run.times.numpy(), run.mechanical_energy[:, 0].numpy()
+    below = np.flatnonzero(energy <= 1e-3)[0]
+    latest = (
+        2 ** (math.floor(math.log2(len(t))) - 1) - 1
+    )  # saved states from which the elder fit goes on
+    windows = {"rate": (t >= 10) & (t <= 40), "high": (t >= 10) & (np.arange(len(t)) < below)}
+    windows["late"] = np.arange(len(t)) >= latest
+    for name, window in windows.items():
+        (slope, _), cov = np.polyfit(t[window], np.log(energy[window]), 1, cov=True)
+        assert found[name].item() == pytest.approx(-slope, rel=1e-10)
+        assert found[f"{name}_error"].item() == pytest.approx(math.sqrt(cov[0, 0]), rel=1e-8)
+        r = np.corrcoef(t[window], np.log(energy[window]))[0, 1]
+        assert found[f"{name}_r2"].item() == pytest.approx(r * r, rel=1e-9)
+    assert np.isnan(found["never"]).all() and np.isnan(found["below"]).all()
+
+
+def test_an_energy_with_round_off_is_fitted_above_it() -> None:
+    """f* = 10⁶ leaves round-off of 1e-10 in E, far above where the run ends: E(100) = e^(−50)."""
+
+    class Raised(Quadratic):
+        def __init__(self) -> None:
+            super().__init__(1.0)
+            self.minimum = 1e6
+
+        def f(self, x: torch.Tensor) -> torch.Tensor:
+            return super().f(x) + 1e6
+
+    call: Any = {"step": 0.05, "until": 100.0, "reduce": [FittedRate()], "every": 1}
+    raised = ensemble(LDHD(0.5), Raised(), **call)
+    plain = ensemble(LDHD(0.5), Quadratic(1.0), **call)
+    # E stays above 1e3·2⁻⁵²·1e6 = 2e-7 until t = 30: windows of 15 and 50, A = atanh(¼ + h)
+    assert abs(raised["rate"].item() - 0.5) <= 3 * math.atanh(0.3) / 14
+    assert abs(plain["rate"].item() - 0.5) <= 3 * math.atanh(0.3) / 49
+
+
+def test_the_example_of_a_reduction_runs() -> None:
+    text = re.search(
+        r"@dataclass\(frozen=True\)\n.*?(?=\n\n +ensemble)", Reduction.__doc__ or "", re.S
+    )
+    assert text is not None
+    known: dict[str, Any] = {"torch": torch}
+    lines = text[0].replace("\n        ", "\n")
+    exec("from dataclasses import dataclass\n" + lines, known)
+    x0 = torch.tensor([[3.0, 0.0], [0.0, 2.0]], dtype=torch.float64)
+    found = ensemble(LDHD(1.0), Quadratic([1.0, 4.0]), x0, step=0.1, steps=20,
+                     reduce=[known["Farthest"]()], backend="torch")  # fmt: skip
+    run = simulate(LDHD(1.0), Quadratic([1.0, 4.0]), x0, step=0.1, steps=20, backend="torch")
+    assert found["farthest"].tolist() == (run["x"] ** 2).sum(-1).amax(0).tolist()
+
+
+def test_a_mean_begins_when_it_is_told_to() -> None:
+    found = ensemble(CD(0.3, 1.0), Rosenbrock(2), step=0.01, steps=50, every=10,
+                     reduce=[Mean(lambda s: s.x[0], "late", after=0.2), Mean(lambda s: s.x[1])],
+                     store="x", backend="torch")  # fmt: skip
+    x = found["x"]
+    assert found["late"].item() == pytest.approx(x[2:, 0].mean(), rel=1e-15)
+    assert found["mean"].item() == pytest.approx(x[:, 1].mean(), rel=1e-15)
