@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..dynamics import Dynamics, Part, WeightDecay
+from ..dynamics import Dynamics, WeightDecay
 from .words.word import Substep, Word, count_gradients
 
 
@@ -25,11 +25,6 @@ def letters_of(substeps: Iterable[Substep], groups: Iterable[Mapping[str, Any]])
     decays = any(group["weight_decay"] for group in groups)
     shown = (u.part for u in substeps if decays or not isinstance(u.part, WeightDecay))
     return "".join(part.letter for part in shown)
-
-
-def is_idle(part: Part) -> bool:
-    """No weight decay: the one part that is there by default and usually does nothing."""
-    return isinstance(part, WeightDecay) and float(part.weight_decay) == 0
 
 
 def insert_decay(word: Word, dynamics: Dynamics) -> Word:

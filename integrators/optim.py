@@ -1,8 +1,9 @@
 """The catalogue as torch optimizers: `optim.CD(model.parameters(), lr=0.1)`.
 
 Besides their own hyperparameters they take the keywords of `Common`: word, weight_decay,
-momentum_init, maximize. lr is a time step: the momentum kept from step to step is e^{−γ·lr}, so a
-schedule on lr also moves the momentum. Defaults suit small networks; c, μ and lr are worth tuning.
+momentum_init, maximize; foreach, fused, capturable, differentiable, state_dtype. lr is a time step:
+the momentum kept from step to step is e^{−γ·lr}, so a schedule on lr also moves the momentum.
+Defaults suit small networks; c, μ and lr are worth tuning.
 """
 
 from difflib import get_close_matches
@@ -14,7 +15,8 @@ from .. import dynamics
 from ..dynamics.call import signature
 from ..dynamics.friction import Scheme
 from .convert import max_step_to_c
-from .optimizer import Common, WordOptimizer, optimizer
+from .optimizer import WordOptimizer, optimizer
+from .optimizers.options import Common, number
 
 __all__ = [
     "CADAM",
@@ -28,6 +30,8 @@ __all__ = [
     "optimizer",
 ]
 
+
+Number = float | Tensor
 
 _TORCH_WORDS = {
     "momentum": "give gamma = −ln(momentum)/lr",
@@ -88,8 +92,8 @@ class LDHD(_Named):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.1,
-        gamma: float = 1.0,
+        lr: Number = 0.1,
+        gamma: Number = 1.0,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(dynamics.LDHD(gamma), params, lr, **common)
@@ -106,14 +110,15 @@ class KFAD(_Named):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.1,
-        gamma: float = 0.1,
-        alpha: float = 0.1,
-        mu: float = 1.0,
+        lr: Number = 0.1,
+        gamma: Number = 0.1,
+        alpha: Number = 0.1,
+        mu: Number = 1.0,
         *,
         scheme: Scheme = "palindrome",
         **common: Unpack[Common],
     ) -> None:
+        self.fixed = {"scheme": scheme}
         super().__init__(self._dynamics(gamma, alpha, mu, scheme), params, lr, **common)
 
 
@@ -129,10 +134,10 @@ class IKFAD(KFAD):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.1,
-        gamma: float = 0.1,
-        alpha: float = 0.1,
-        mu: float = 2e-4,
+        lr: Number = 0.1,
+        gamma: Number = 0.1,
+        alpha: Number = 0.1,
+        mu: Number = 2e-4,
         *,
         scheme: Scheme = "palindrome",
         **common: Unpack[Common],
@@ -159,11 +164,11 @@ class RIKFAD(_Named):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.1,
-        gamma: float = 0.1,
-        alpha: float = 0.1,
-        mu: float = 2e-4,
-        eps_stab: float = 0.0,
+        lr: Number = 0.1,
+        gamma: Number = 0.1,
+        alpha: Number = 0.1,
+        mu: Number = 2e-4,
+        eps_stab: Number = 0.0,
         **common: Unpack[Common],
     ) -> None:
         super().__init__(dynamics.RIKFAD(gamma, alpha, mu, eps_stab), params, lr, **common)
@@ -181,9 +186,9 @@ class CD(_Named):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.1,
-        gamma: float = 0.1,
-        c: float | None = None,
+        lr: Number = 0.1,
+        gamma: Number = 0.1,
+        c: Number | None = None,
         *,
         max_step: float | None = None,
         **common: Unpack[Common],
@@ -193,7 +198,8 @@ class CD(_Named):
         if max_step is not None and common.get("word") is None:
             common["word"] = "BCDA"
         if c is None:
-            c = max_step_to_c(float(lr), 1e-3 if max_step is None else max_step)
+            c = max_step_to_c(number(lr), 1e-3 if max_step is None else max_step)
+        self.fixed = {"max_step": max_step}
         super().__init__(dynamics.CD(gamma, c), params, lr, **common)
 
 
@@ -210,15 +216,16 @@ class CADAM(_Named):
     def __init__(
         self,
         params: Any,
-        lr: float | Tensor = 0.0215,
-        gamma: float = 4.9,
-        alpha: float = 0.0465,
-        c: float = 1e5,
-        eps: float = 1e-8,
+        lr: Number = 0.0215,
+        gamma: Number = 4.9,
+        alpha: Number = 0.0465,
+        c: Number = 1e5,
+        eps: Number = 1e-8,
         *,
         bias_correction: bool = False,
         **common: Unpack[Common],
     ) -> None:
+        self.fixed = {"bias_correction": bias_correction}
         super().__init__(
             dynamics.CADAM(gamma, alpha, c, eps, bias_correction),
             params,

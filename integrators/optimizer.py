@@ -1,41 +1,39 @@
 """A dynamics and a word as a torch optimizer."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
-from difflib import get_close_matches
-from functools import partial
-from itertools import chain
-from typing import Any, Literal, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
+from torch._compile import _disable_dynamo as not_traced
 
-from ..dynamics import Dynamics, NoisyPart, Part, State, WeightDecay
+from ..dynamics import Dynamics, WeightDecay
 from .backward import REMEDY, may_lack_a_past, missing
-from .bundle import Bundle, is_zero
-from .cut import gradient_cut, insert_decay, is_idle, letters_of
-from .group import ActiveGroup, state_dtype, write
-from .noise.noise import Noise
+from .bundle import Bundle
+from .cut import gradient_cut, insert_decay, letters_of
 from .noise.parameters import ParameterNoise
+from .optimizers.fused import FusedGroup, is_fusable
+from .optimizers.group import ActiveGroup, flow
+from .optimizers.keeping import StateOptimizer
+from .optimizers.noise import StepNoise
+from .optimizers.options import (
+    Common,
+    MomentumInit,
+    check_group,
+    check_params,
+    check_word,
+    name_of_type,
+    number,
+    seed_of,
+    waits,
+    without_repeated,
+)
 from .start import not_a_dynamics
-from .step import apply, provide
+from .step import provide
 from .words.word import Word, count_gradients
 
-MomentumInit = Literal["zero", "gradient"]
 
-
-class Common(TypedDict, total=False):
-    """Keywords that every optimizer takes; `WordOptimizer` says what they mean."""
-
-    word: str | Word | None
-    weight_decay: float
-    momentum_init: MomentumInit
-    maximize: bool
-    noise: int | None
-
-
-class WordOptimizer(torch.optim.Optimizer):
+class WordOptimizer(StateOptimizer):
     """Runs a word of a dynamics on parameters, with the loss gradient as −force.
 
     The step size h is called `lr`. A call of `step()` has the gradient at the present point, so
@@ -47,8 +45,10 @@ class WordOptimizer(torch.optim.Optimizer):
     A word that needs several gradients a step takes a closure.
 
     dynamics       the dynamics whose parts are applied
-    params         parameters or parameter groups; a group may have its own lr, weight_decay,
-                   momentum_init, maximize and hyperparameters of the dynamics
+    params         parameters, named or not, or parameter groups; a group may have its own lr,
+                   weight_decay, momentum_init, maximize and hyperparameters of the dynamics. All
+                   numbers may be 0-dim tensors. A complex parameter moves as real and imaginary
+                   part (for RIKFAD a last axis of two columns), a DTensor as the whole it is of
     lr             step size h >= 0. With lr = 0 a step changes nothing
     word           order of the letters; None: the dynamics' default word
     weight_decay   w >= 0 in x' = −w x, applied exactly before the first drift, in a symmetric
@@ -61,16 +61,28 @@ class WordOptimizer(torch.optim.Optimizer):
     noise          a seed, for a dynamics with noise such as Langevin (a sampler of e^{−loss/T});
                    the numbers depend on it, the parameter's place, its steps and the element. A
                    σ(x) must be written with `dynamics.elements`, which take lists of tensors
+    foreach        one torch operation for all tensors of a group; False: tensor by tensor
+    fused          one generated kernel, which reads and writes every number once (RuntimeError
+                   where there is none); None: where there is one and the group has 100,000
+                   elements. Works with the unscaled gradients of a GradScaler
+    capturable     a tensor lr is never waited for: steps can be captured in a CUDA graph
+    differentiable steps are recorded, for derivatives by starts, hyperparameters and lr
+    state_dtype    torch.bfloat16 keeps what is shaped like a parameter in half the memory, rounded
+                   stochastically with the seed `noise` (0); None: float32 or better
 
     State, by parameter, under the variables' names (`p`, `xi`, `zeta`, `t`; and `h`, the last
-    step size, where the word has a closing piece; `steps`, where it has noise). It is float32 or
-    better whatever the parameters are, also after `load_state_dict`. KFAD's xi is one number per
+    step size, where the word has a closing piece or the momentum a start; `steps`, where there is
+    noise or stochastic rounding). It is float32 or better whatever the parameters are (unless
+    `state_dtype` says otherwise), also after `load_state_dict`. KFAD's xi is one number per
     parameter group, kept as equal copies. Gradients are never modified.
 
     Raises ValueError for hyperparameters out of range and words that do not fit, RuntimeError
     at a sparse gradient, a missing closure, or a flow that does not exist backwards for as long
     as a negative fraction asks (parameters and state are then as before the call).
     """
+
+    fixed: Mapping[str, Any] = {}
+    """Settings that are the same for all groups, as they were given."""
 
     def __init__(
         self,
@@ -79,20 +91,26 @@ class WordOptimizer(torch.optim.Optimizer):
         lr: float | Tensor,
         *,
         word: str | Word | None = None,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         momentum_init: MomentumInit = "zero",
         maximize: bool = False,
         noise: int | None = None,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        state_dtype: torch.dtype | str | None = None,
     ) -> None:
         if not isinstance(dynamics, Dynamics):
             raise TypeError(not_a_dynamics(dynamics))
         if isinstance(params, torch.nn.Module):
             raise TypeError("params must be parameters, not the module; pass model.parameters()")
         text = Word(dynamics.word if word is None else word)
+        self.fixed = {**self.fixed, "word": text.text}
         if "W" not in text.letters:
             Word(text, dynamics)  # complains about the word as it was written
         if "W" in dynamics.parts:
-            if weight_decay:
+            if number(weight_decay):
                 raise ValueError(
                     f"{dynamics.name} has a part W of its own, {dynamics.parts['W']}; give "
                     f"weight_decay there, not as an argument (got {weight_decay})"
@@ -109,9 +127,14 @@ class WordOptimizer(torch.optim.Optimizer):
             "weight_decay": weight_decay,
             "momentum_init": momentum_init,
             "maximize": maximize,
+            "foreach": foreach,
+            "fused": fused,
+            "capturable": capturable,
+            "differentiable": differentiable,
+            "state_dtype": name_of_type(state_dtype),
             "word": self.word.text,
             "dynamics": self.dynamics.name,
-            **_seed(dynamics, noise),
+            **seed_of(dynamics, noise, name_of_type(state_dtype)),
         }
         super().__init__(params, defaults)
 
@@ -124,54 +147,40 @@ class WordOptimizer(torch.optim.Optimizer):
         self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
         self.backward = may_lack_a_past(substeps)
         self.noise = ParameterNoise(substeps) if dynamics.is_noisy else None
+        self._fused: dict[int, FusedGroup] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {**state, "plan": (self.dynamics, self.word.text)}
+        return {**state, "plan": (self.dynamics, self.word.text, self.fixed)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         plan = state.pop("plan", None)  # load_state_dict comes here too, without one
         super().__setstate__(state)
         if plan is not None:
-            self._plan(*plan)
+            *words, self.fixed = plan
+            self._plan(*words)
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether a GradScaler leaves it to `step` to unscale; it then sets the two tensors."""
+        return bool(self.defaults.get("fused"))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group after checking its step size and hyperparameters (ValueError)."""
+        param_group = without_repeated(param_group, self.fixed, self.defaults)
         group = {**self.defaults, **param_group}
-        lr = float(group["lr"])
-        if not (math.isfinite(lr) and lr >= 0):
-            raise ValueError(f"lr must be a finite number >= 0; got {group['lr']}")
-        if group["momentum_init"] not in ("zero", "gradient"):
-            raise ValueError(
-                f"momentum_init must be 'zero' or 'gradient'; got {group['momentum_init']!r}"
-            )
-        if group["momentum_init"] == "gradient" and "p" not in self.dynamics.variables:
-            raise ValueError(
-                f"momentum_init='gradient' needs a momentum p; {self.dynamics.name} has none"
-            )
-        if group["word"] != self.word.text:
-            raise ValueError(
-                f"all groups run the word {self.word.text}; a group asks for {group['word']!r}"
-            )
-        if self.noise is not None:
-            param_group["noise"] = Noise(group["noise"]).seed
-        elif "noise" in group:
-            raise ValueError(f"{self.dynamics.name} has no noise; a group has {group['noise']!r}")
-        for key in set(param_group) - set(self.defaults):
-            if key in ("max_step", "scheme", "bias_correction"):
-                raise ValueError(f"{key!r} is not per group; give it to the optimizer")
-            close = get_close_matches(key, [*self.dynamics.hyperparameters, "weight_decay"], 1, 0.8)
-            if close:
-                raise ValueError(f"a parameter group has {key!r}; did you mean {close[0]!r}?")
-        for part in self.dynamics.parts.values():
-            names = {f.name for f in fields(part)} & set(group)
-            replace(part, **{name: group[name] for name in names})  # checks the ranges
+        check_group(group, param_group, self.dynamics, self.defaults)
+        check_word(group, letters_of(self.word.substeps, (group,)), self.gradients, self.backward)
+        param_group |= seed_of(self.dynamics, group.get("noise"), group["state_dtype"])
         super().add_param_group(param_group)
-        for param in self.param_groups[-1]["params"]:
-            if param.is_complex():
-                raise ValueError("complex parameters are not supported; use torch.view_as_real")
+        try:
+            check_params(self.param_groups[-1]["params"], group)
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
-    @torch.no_grad()
+    # --- a step ------------------------------------------------------------------------------
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of size lr. With a closure, it is called for the gradient and returned."""
         if closure is None and self.gradients > 1:
@@ -185,65 +194,129 @@ class WordOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            if self._is_simple:
+                self._move()
+            else:
+                self._move_carefully(closure)
+        return loss
+
+    @property
+    def _is_simple(self) -> bool:
+        """Whether a call is one flow of numbers, without anything that happens in between."""
+        several = self.gradients > 1 or self.backward
+        return not (several or self.noise or self.defaults["state_dtype"])
+
+    def _move(self) -> None:
+        """What torch's compiler records is the flow; what goes before and after it, Python does."""
+        active = self._gather(torch.compiler.is_compiling())
+        flow(active, len(self.closing))
+        for one in active:
+            one.store()
+        self._count(active)
+
+    @not_traced
+    def _move_carefully(self, closure: Callable[[], Any] | None) -> None:
         undo = self._undo() if self.backward else None
-        active = [self._gather(group) for group in self.param_groups]
-        active = [one for one in active if one is not None and float(one.group["lr"]) != 0]
+        active = self._gather(False)
 
         def gradient(asking: ActiveGroup, _: Bundle) -> Bundle:
             """The gradient at a point inside the step, where all groups have arrived by now."""
             assert closure is not None
             for one in active:
-                write(one.params, one.state.x)
+                one.write()
             with torch.enable_grad():
                 closure()
             for one in active:
-                one.state.g = self._gradients(one.group, one.params)
+                one.state.g = one.gradients()
             return asking.state.g
 
-        everyone = chain(*(group["params"] for group in self.param_groups))
-        order = {p: i for i, p in enumerate(everyone)} if self.noise is not None else {}
-        for place, substep in enumerate((*self.closing, *self.opening)):
-            closing = place < len(self.closing)
-            for one in active:
-                h = one.last if closing else float(one.group["lr"])
-                part = one.dynamics.letters[substep.part.letter]
-                if not (is_idle(part) or is_zero(h)):
-                    here = partial(gradient, one)
-                    if undo is not None and substep.fraction < 0:
-                        provide(part, one.state, here)
-                        time = h * -float(substep.fraction)
-                        if reason := missing(substep, part.backward_limit(one.state) / time, h):
-                            undo()
-                            raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
-                    time = h * float(substep.fraction)
-                    draw = partial(self._draw, one, part, time, place, order)
-                    apply([(part, time)], one.state, here, draw=lambda _, draw=draw: draw())
-            if place + 1 == len(self.closing):
-                for one in active:
-                    one.share_friction()
-        for one in active:
-            self._scatter(one)
-        return loss
+        def look(one: ActiveGroup, place: int) -> None:
+            substep, piece = (*self.closing, *self.opening)[place], one.pieces[place]
+            if undo is None or piece is None or substep.fraction >= 0:
+                return
+            part, time = piece
+            provide(part, one.state, lambda x: gradient(one, x))
+            h = one.last if place < len(self.closing) else one.h
+            if reason := missing(substep, part.backward_limit(one.state) / -time, h):
+                undo()
+                raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
 
-    def _draw(
-        self, one: ActiveGroup, part: Part, time: Any, place: int, order: Mapping[Tensor, int]
-    ) -> list[tuple[Any, list[Bundle]]]:
-        """The normal numbers for a letter; `place` counts from the closing piece on."""
-        assert self.noise is not None and isinstance(part, NoisyPart)
-        # a closing piece belongs to the step before, of which a new parameter has none
-        before = place < len(self.closing)
-        place += len(self.opening) if before else -len(self.closing)
-        counts = [self.state[param]["steps"] for param in one.params]
-        trajectories = [order[param] for param in one.params]
-        if part.noisy in self.dynamics.scalars:  # one number for the group
-            counts = [max(self.state.get(p, {}).get("steps", 0) for p in one.group["params"])]
-            counts, trajectories = (
-                [value] * len(one.params) for value in (*counts, order[one.group["params"][0]])
+        draw = None
+        if self.noise is not None:
+            draw = StepNoise(self.noise, self.closing, self.opening, self.state, self._places)
+        flow(active, len(self.closing), gradient, look, draw)
+        for one in active:
+            one.store()
+        self._count(active)
+
+    @not_traced
+    def _gather(self, tracing: bool) -> list[ActiveGroup]:
+        """The groups that move, after those were moved for which there is a kernel."""
+        active = []
+        for index, group in enumerate(self.param_groups):
+            grads = [param.grad for param in group["params"]]
+            params = [p for p, g in zip(group["params"], grads, strict=True) if g is not None]
+            if not params:
+                continue
+            present = [grad for grad in grads if grad is not None]
+            if not tracing and self._fused_step(index, group, params, present):
+                continue
+            self._prepare(group, params)
+            if (waits(group) and number(group["lr"]) == 0) or self._overflowed():
+                continue
+            one = ActiveGroup(
+                self.dynamics,
+                self.closing,
+                self.opening,
+                group,
+                params,
+                [self.state[param] for param in params],
+                self._places(params),
+                self._impulse(group),
+                self._from_scaler("grad_scale"),
+                tracing,
             )
-        steps = [max(0, count - before) for count in counts]
-        values = getattr(one.state, part.noisy).tensors
-        owners = list(zip(trajectories, values, strict=True))
-        return [(time, self.noise.draw(one.group["noise"], place, part, steps, owners))]
+            active.append(one)
+        return active
+
+    def _fused_step(
+        self,
+        index: int,
+        group: dict[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+    ) -> bool:
+        """The call for one group by its kernel; False where there is none."""
+        if self.noise or self.gradients > 1 or self.backward or not is_fusable(group):
+            return False
+        fast = self._fused.get(index)
+        if fast is None:
+            fast = self._fused[index] = FusedGroup(self.dynamics, self.closing, self.opening)
+        if not fast.finds(params, self.state):
+            self._prepare(group, params)
+            fast.look_up(params, self.state, self._places(params))
+        starts = self._impulse(group) is not None
+        scaled = self._from_scaler("grad_scale"), self._from_scaler("found_inf")
+        if not fast.step(group, grads, starts, *scaled):
+            return False
+        self._share(group, params)
+        return True
+
+    def _from_scaler(self, name: str) -> Tensor | None:
+        """What a GradScaler hands over by an attribute, while it steps."""
+        return getattr(self, name, None)
+
+    def _overflowed(self) -> bool:
+        """Whether a GradScaler has found a gradient that is not finite."""
+        found = self._from_scaler("found_inf")
+        return found is not None and bool(found.item())
+
+    @not_traced
+    def _count(self, active: Iterable[ActiveGroup]) -> None:
+        for one in active:
+            one.count()
+            self._share(one.group, one.params)
 
     def _undo(self) -> Callable[[], None]:
         """How to put back parameters that were moved to where a gradient was asked for."""
@@ -259,100 +332,6 @@ class WordOptimizer(torch.optim.Optimizer):
 
         return undo
 
-    def _gradients(self, group: Mapping[str, Any], params: Sequence[Tensor]) -> Bundle:
-        grads = []
-        for param in params:
-            grad = param.grad
-            if grad is None:
-                raise RuntimeError("a gradient disappeared between two calls of the closure")
-            grads.append(grad.to(state_dtype(param)))
-        bundle = Bundle(grads)
-        return -bundle if group["maximize"] else bundle
-
-    def _gather(self, group: dict[str, Any]) -> "ActiveGroup | None":
-        """The parameters of a group that have gradients, with their state, made where it is new."""
-        params = [p for p in group["params"] if p.grad is not None]
-        if not params:
-            return None
-        for index, param in enumerate(group["params"]):
-            if param.grad is not None and param.grad.is_sparse:
-                raise RuntimeError(
-                    f"parameter {index} of the group (shape {tuple(param.shape)}) has a sparse "
-                    "gradient, which damped dynamics cannot use: momentum moves every coordinate. "
-                    "Make the layer with sparse=False"
-                )
-        gradients = self._gradients(group, params)
-        names = self.dynamics.variables[1:]
-        needed = {*names, *(("steps",) if self.noise is not None else ())}
-        for param, grad in zip(params, gradients.tensors, strict=True):
-            if not self.state[param].keys() >= needed:
-                self._start(param, grad, group)
-        variables = {name: Bundle([self.state[param][name] for param in params]) for name in names}
-        state = State({"x": Bundle(params), **variables, "g": gradients})
-        sizes = [self.state[param].get("h", 0.0) for param in params]
-        return ActiveGroup(group, params, state, self.dynamics.bind(group), sizes)
-
-    def _start(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[param]
-        for name in self.dynamics.variables[1:]:
-            if name in self.dynamics.scalars:
-                state[name] = self._scalar_start(name, param, group)
-                continue
-            zeros = torch.zeros_like(
-                param, dtype=state_dtype(param), memory_format=torch.preserve_format
-            )
-            shape = self.dynamics.shape_of(name, tuple(param.shape))
-            state[name] = zeros if shape == zeros.shape else zeros.new_zeros(shape)
-        if self.noise is not None:
-            state["steps"] = 0
-        if group["momentum_init"] == "gradient":
-            state["p"] = grad.clone(memory_format=torch.preserve_format)
-
-    def _scalar_start(self, name: str, param: Tensor, group: dict[str, Any]) -> Tensor:
-        """A late parameter joins the friction of its group; its clock starts at zero."""
-        for other in group["params"] if name != "t" else ():
-            if name in self.state.get(other, {}):
-                return self.state[other][name].to(param.device, copy=True)
-        return torch.zeros((), dtype=torch.float64, device=param.device)
-
-    def _scatter(self, one: "ActiveGroup") -> None:
-        write(one.params, one.state.x)
-        for name in self.dynamics.variables[1:]:
-            values = getattr(one.state, name).tensors
-            for param, value in zip(one.params, values, strict=True):
-                self.state[param][name] = value
-        for name in one.shared:
-            for param in one.group["params"]:  # those without a gradient keep the same friction
-                if name in self.state.get(param, {}):
-                    value = getattr(one.state, name).tensors[0]
-                    self.state[param][name] = value.to(param.device, copy=True)
-        for param in one.params:
-            if self.closing:
-                self.state[param]["h"] = float(one.group["lr"])
-            if self.noise is not None:
-                self.state[param]["steps"] += 1
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As torch's, but state keeps the precision it was saved with (float32 at least).
-
-        Raises ValueError for the state of another word or of another optimizer.
-        """
-        ours = f"the word {self.word.text} of {self.dynamics.name}"
-        for group in state_dict["param_groups"]:
-            theirs = "another optimizer"
-            if "word" in group:
-                theirs = f"the word {group['word']} of {group.get('dynamics')}"
-            if theirs != ours:
-                raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
-        super().load_state_dict(state_dict)
-        ids = chain.from_iterable(g["params"] for g in state_dict["param_groups"])
-        params = chain.from_iterable(g["params"] for g in self.param_groups)
-        for key, param in zip(ids, params, strict=True):
-            for name, value in state_dict["state"].get(key, {}).items():
-                if isinstance(value, Tensor):
-                    dtype = torch.promote_types(value.dtype, torch.float32)
-                    self.state[param][name] = value.to(param.device, dtype, copy=True)
-
     def __repr__(self) -> str:
         opening = letters_of(self.opening, self.param_groups)
         runs = f"a call runs {opening}"
@@ -362,17 +341,6 @@ class WordOptimizer(torch.optim.Optimizer):
         if self.gradients > 1:
             runs += f", with {self.gradients} gradients from a closure"
         return f"{super().__repr__()}\nof {self.dynamics.name}: {runs}"
-
-
-def _seed(dynamics: Dynamics, noise: int | None) -> dict[str, int]:
-    """The setting of a group for a dynamics with noise; ValueError where a seed is missing."""
-    if not dynamics.is_noisy:
-        if noise is not None:
-            raise ValueError(f"{dynamics.name} has no noise; leave out noise={noise!r}")
-        return {}
-    if noise is None:
-        raise ValueError(f"{dynamics.name} has noise: give a seed, such as noise=1")
-    return {"noise": Noise(noise).seed}
 
 
 def optimizer(

@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_examples_run(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert len([line for line in blocks[0].splitlines() if line]) <= 10
     (tmp_path / "example.py").write_text("\n".join(blocks), encoding="utf-8")
     done = subprocess.run(
@@ -78,5 +78,6 @@ def test_the_commands_are_those_of_ci():
     assert f"{start} -e '.[test]' && .venv/bin/python -m pytest" in README
     assert f"{start} . && .venv/bin/dashpot study" in README
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    for words in ("-m venv", "install --quiet -c constraints.txt -e '.[test]'", "-m pytest"):
+    install = 'install --quiet -c constraints.txt -e ".[$extras]"'
+    for words in ("-m venv", "extras=test\n", install, "-m pytest"):
         assert words in script

@@ -1,10 +1,10 @@
 """Two ways to write one optimizer: as a word of a dynamics, and as a class of torch.optim."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ...dynamics import Dynamics
 from ..optimizer import WordOptimizer, optimizer
@@ -96,6 +96,5 @@ class KickedOptimizer(WordOptimizer):
         for group in self.param_groups:
             group.setdefault("kick", made.kick)
 
-    def _start(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        super()._start(param, grad, group)
-        self.state[param]["p"] = -float(group["lr"]) * group["kick"] * grad
+    def _impulse(self, group: Mapping[str, Any]) -> Any:
+        return -group["lr"] * group["kick"]

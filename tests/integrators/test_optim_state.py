@@ -11,7 +11,6 @@ import torch
 from problems import CATALOGUE, CoupledQuartic, parameter
 
 from dashpot.dynamics import CADAM, CD, KFAD, Dynamics
-from dashpot.integrators import optim
 from dashpot.integrators.optim import WordOptimizer
 
 landscape = CoupledQuartic()
@@ -169,8 +168,3 @@ def test_shapes_do_not_matter(dynamics: Dynamics, word: str) -> None:
     joined = torch.cat([scalar.detach().reshape(1), turned.detach().reshape(-1)])
     torch.testing.assert_close(joined, plain.detach(), rtol=1e-14, atol=1e-15)
     torch.testing.assert_close(matrix.detach(), turned.detach(), rtol=1e-14, atol=1e-15)
-
-
-def test_complex_parameters_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"complex parameters .*view_as_real"):
-        optim.LDHD([torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))])

@@ -1,0 +1,1 @@
+"""Kernels for one step of a torch optimizer."""

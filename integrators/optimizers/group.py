@@ -1,0 +1,260 @@
+"""What a step of an optimizer moves, and how: the parts of the word, one after the other."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...dynamics import Dynamics, Part, State, WeightDecay
+from ..bundle import Bundle, copy_into
+from ..kernels.fused.rounding import key, to_bfloat16
+from ..step import apply
+from ..words.word import Substep
+from .options import kept_type, number, waits
+from .state import last_size
+from .tensors import as_found, at_least_single, computable, first_element, gradient_of, sums_of
+
+Piece = tuple[Part, Any]
+"""A part with its own hyperparameters, and the time for which it flows."""
+
+
+class ActiveGroup:
+    """The parameters of a group that have gradients, with their state, in one call of `step()`.
+
+    closing, opening  the pieces of the word that belong to the last step and to this one
+    group             the settings
+    states            the optimizer's state of each parameter
+    places            of each parameter, among all of the optimizer
+    impulse           p/∇f at a parameter's first step; None for those that start at rest
+    scale             by which gradients are to be divided, as a GradScaler says
+    tracing           for torch's compiler numbers are tensors: other numbers compile nothing anew
+
+    With a tensor lr and `capturable` (or `differentiable`) the step sizes are tensors on the
+    device, which nobody waits for. What lr = 0 must not change is then put back at the end.
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        closing: Sequence[Substep],
+        opening: Sequence[Substep],
+        group: dict[str, Any],
+        params: Sequence[Tensor],
+        states: Sequence[dict[str, Any]],
+        places: Sequence[int],
+        impulse: Any,
+        scale: Tensor | None = None,
+        tracing: bool = False,
+    ) -> None:
+        self.group, self.params, self.states, self.places = group, params, states, places
+        self.dynamics, self._scale = dynamics, scale
+        self.shared = [name for name in dynamics.scalars if name != "t"]
+        self._bundle = Bundle(
+            [], sums_of(params), group["foreach"] is not False and not self._graph
+        )
+        self._kept = self._found()
+        self._device = self._kept["x"][0].device
+        self.moves: Tensor | None = None
+        self._set_sizes(tracing)
+        self.state = State({**self._read(), "g": self.gradients()})
+        self._before = {name: getattr(self.state, name) for name in self._kept}
+        if impulse is not None:
+            self._start(impulse)
+        self.pieces = self._timed((closing, self.last), (opening, self.h), tracing=tracing)
+
+    @property
+    def _graph(self) -> bool:
+        return self.group["differentiable"]
+
+    # --- tensors that are computed with ------------------------------------------------------
+
+    def _found(self) -> dict[str, list[Tensor]]:
+        """By variable, where its numbers are kept."""
+        names = self.dynamics.variables[1:]
+        kept = {name: [computable(state[name]) for state in self.states] for name in names}
+        return {"x": [computable(param) for param in self.params], **kept}
+
+    def _read(self) -> dict[str, Bundle]:
+        variables = {}
+        for name, tensors in self._kept.items():
+            if name not in self.dynamics.scalars:
+                tensors = [t.to(self._type(i)) for i, t in enumerate(tensors)]
+            variables[name] = self._bundle.like(tensors)
+        if self._graph:  # what a derivative needs must not be overwritten
+            variables["x"] = self._bundle.like([t.clone() for t in variables["x"].tensors])
+        return variables
+
+    def _type(self, place: int) -> torch.dtype:
+        return at_least_single(self._kept["x"][place].dtype)
+
+    def gradients(self) -> Bundle:
+        """The gradients as they are now."""
+        if any(param.grad is None for param in self.params):
+            raise RuntimeError("a gradient disappeared between two calls of the closure")
+        grads = [gradient_of(param).to(self._type(i)) for i, param in enumerate(self.params)]
+        bundle = self._bundle.like(grads)
+        if self._scale is not None:
+            bundle = bundle / self._scale
+        return -bundle if self.group["maximize"] else bundle
+
+    # --- times -------------------------------------------------------------------------------
+
+    def _set_sizes(self, tracing: bool) -> None:
+        """The step size h, and the last one, 0 where the parameter is new."""
+        lr = self.group["lr"]
+        self._waits = waits(self.group)
+        self.last: Any
+        if self._waits:
+            self.h: Any = number(lr)
+            sizes = [last_size(state) for state in self.states]
+            self._leader = max(range(len(sizes)), key=lambda i: sizes[i] != 0)
+            if any(size != sizes[0] for size in sizes):
+                self.last = self._each(sizes)
+            else:
+                self.last = self._number(sizes[0]) if tracing and sizes[0] else sizes[0]
+            if tracing:
+                self.h = self._number(self.h)
+        else:
+            self.h = self._number(lr.reshape(()))
+            self.moves = self.h.detach() != 0
+            self.last = self._each([state.get("h", 0.0) for state in self.states])
+
+    def _number(self, value: Any) -> Tensor:
+        """As a tensor on the device; one that is there already is waited for by nobody."""
+        if isinstance(value, Tensor):
+            return value.to(self._device, torch.float64)
+        return torch.full((), value, dtype=torch.float64, device=self._device)
+
+    def _each(self, sizes: Sequence[Any]) -> Bundle:
+        """One for each parameter, where that is."""
+        pairs = zip(sizes, self._kept["x"], strict=True)
+        return self._bundle.like([self._number(size).to(t.device) for size, t in pairs])
+
+    def _timed(self, *sized: tuple[Sequence[Substep], Any], tracing: bool) -> list[Piece | None]:
+        """The parts of this step with their times; None for one that has nothing to do."""
+        values: Mapping[str, Any] = self.group
+        if tracing:
+            names = self.dynamics.hyperparameters
+            values = {name: self._number(self.group[name]) for name in names}
+        letters = self.dynamics.bind(values).letters
+        decay = self.group["weight_decay"]
+        rests = not isinstance(decay, Tensor) and decay == 0
+        pieces: list[Piece | None] = []
+        for substeps, size in sized:
+            still = isinstance(size, float) and size == 0
+            for substep in substeps:
+                part = letters[substep.part.letter]
+                idle = still or (rests and isinstance(part, WeightDecay))
+                pieces.append(None if idle else (part, size * float(substep.fraction)))
+        return pieces
+
+    def _start(self, impulse: Any) -> None:
+        """The momentum of parameters that make their first step."""
+        sizes = (
+            self.last.tensors if isinstance(self.last, Bundle) else [self.last] * len(self.params)
+        )
+        pairs = zip(sizes, self.state.p.tensors, self.state.g.tensors, strict=True)
+        self.state.p = self._bundle.like(
+            [
+                torch.where(size == 0, impulse * g, p)
+                if isinstance(size, Tensor)
+                else (p if size else impulse * g)
+                for size, p, g in pairs
+            ]
+        )
+
+    # --- a step ------------------------------------------------------------------------------
+
+    def share_friction(self) -> None:
+        """After the closing piece, a new parameter takes the friction of the others."""
+        for name in self.shared:
+            copies = getattr(self.state, name).tensors
+            if self._waits:
+                leader = copies[self._leader]
+            else:
+                old = torch.stack(self.last.tensors).ne(0).to(torch.uint8).argmax().reshape(1)
+                leader = torch.stack(copies).index_select(0, old).reshape(())
+            self.state.__dict__[name] = self._bundle.like([leader.to(t.device) for t in copies])
+
+    def write(self) -> None:
+        """Put the parameters where they are now."""
+        for kept, value in zip(self._kept["x"], self.state.x.tensors, strict=True):
+            kept.copy_(value)
+
+    def store(self) -> None:
+        """Keep what has changed, in place; in a graph of derivatives state becomes new tensors."""
+        for name, kept in self._kept.items():
+            bundle = getattr(self.state, name)
+            if bundle is self._before[name]:
+                continue
+            values = bundle.tensors
+            if self.moves is not None:
+                pairs = zip(values, kept, strict=True)
+                values = [torch.where(self.moves.to(t.device), v, t) for v, t in pairs]
+            if not self._graph:
+                copy_into(kept, [*map(partial(self._rounded, name), range(len(values)), values)])
+            elif name == "x":
+                for place, value in zip(kept, values, strict=True):
+                    place.copy_(value)
+            else:
+                for state, value in zip(self.states, values, strict=True):
+                    state[name] = as_found(value, state[name])
+
+    def _rounded(self, name: str, place: int, value: Tensor) -> Tensor:
+        """As it is kept: state in bfloat16 is rounded stochastically, all else by torch."""
+        kept = kept_type(self.group)
+        if kept is None or name == "x" or self._kept[name][place].dtype != kept:
+            return value
+        stream = self.dynamics.variables.index(name)
+        numbered = key(self.group["noise"], self.places[place], self.states[place]["steps"], stream)
+        return to_bfloat16(value, numbered, first_element(self.params[place]))
+
+    def count(self) -> None:
+        """What is to be known of this step at the next one."""
+        for state in self.states:
+            if "h" in state:
+                state["h"] = number(self.group["lr"]) if self._waits else self._size_of(state["h"])
+            if "steps" in state:
+                state["steps"] += 1
+
+    def _size_of(self, last: Any) -> Tensor:
+        """The last step size from now on, in the tensor in which it is kept."""
+        assert self.moves is not None
+        last = self._number(last)
+        size = torch.where(self.moves, self.h, last)
+        return size if self._graph else last.copy_(size)
+
+
+def flow(
+    active: Sequence[ActiveGroup],
+    closing: int,
+    gradient: Callable[[ActiveGroup, Bundle], Bundle] | None = None,
+    before: Callable[[ActiveGroup, int], None] | None = None,
+    draw: Callable[[ActiveGroup, int], Any] | None = None,
+) -> None:
+    """One call for all groups together, place by place of the word.
+
+    closing   the number of pieces of the closing piece
+    gradient  of a group, where all groups have arrived; for words with several a step
+    before    is told where a group is going to flow
+    draw      gives the normal numbers of a letter
+    """
+    for place in range(len(active[0].pieces) if active else 0):
+        for one in active:
+            piece = one.pieces[place]
+            if piece is None:
+                continue
+            if before is not None:
+                before(one, place)
+            here: Any = None if gradient is None else partial(gradient, one)
+            drawn = None if draw is None else partial(_drawn, draw, one, place)
+            apply([piece], one.state, here, draw=drawn)
+        if place + 1 == closing:
+            for one in active:
+                one.share_friction()
+
+
+def _drawn(draw: Callable[[ActiveGroup, int], Any], one: ActiveGroup, place: int, _: int) -> Any:
+    return draw(one, place)

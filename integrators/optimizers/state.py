@@ -1,0 +1,79 @@
+"""The state of a parameter: how it is made, kept, and loaded."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from ...dynamics import Dynamics
+from .tensors import at_least_single, is_sharded, real_shape
+
+
+def fresh(dynamics: Dynamics, name: str, param: Tensor, kept: torch.dtype | None) -> Tensor:
+    """A variable of a parameter at its start, 0; those shaped like it are kept in the type `kept`.
+
+    What is shaped like the parameter is laid out as it is, whether strided, complex or sharded.
+    """
+    if name in dynamics.scalars:
+        return torch.zeros((), dtype=torch.float64, device=param.device)
+    whole = real_shape(param)
+    shape = dynamics.shape_of(name, whole)
+    if shape == whole:
+        dtype = kept or at_least_single(param.dtype)
+        return torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+    dtype = at_least_single(param.dtype).to_real()
+    if is_sharded(param):
+        return _sharded_zeros(param, shape, dtype)
+    return torch.zeros(shape, dtype=dtype, device=param.device)
+
+
+def _sharded_zeros(param: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Cut as the parameter is along the axes that it has in common with it."""
+    from torch.distributed.tensor import Replicate, zeros
+
+    layout = cast(Any, param)
+    whole = real_shape(param)
+    placements = [
+        Replicate() if placed.is_shard() and shape[placed.dim] != whole[placed.dim] else placed
+        for placed in layout.placements
+    ]
+    return zeros(*shape, dtype=dtype, device_mesh=layout.device_mesh, placements=placements)
+
+
+def restored(
+    value: Any, name: str, param: Tensor, dynamics: Dynamics, kept: torch.dtype | None
+) -> Any:
+    """A saved value as this parameter keeps it: float32 or better, or in the type `kept`."""
+    if not isinstance(value, Tensor):
+        return value
+    dtype = torch.promote_types(value.dtype, torch.float32)
+    if kept is not None and name in dynamics.variables and value.shape == param.shape:
+        dtype = torch.float64 if name in dynamics.scalars else kept
+    return value.to(param.device, dtype, copy=True)
+
+
+def last_size(state: Mapping[str, Any]) -> float:
+    """The last step size of a parameter, 0 where it is new."""
+    return float(state.get("h", 0.0))
+
+
+def check_origin(state_dict: Mapping[str, Any], word: str, dynamics: str) -> None:
+    """ValueError for the state of another word or of another optimizer."""
+    ours = f"the word {word} of {dynamics}"
+    for group in state_dict["param_groups"]:
+        theirs = "another optimizer"
+        if "word" in group:
+            theirs = f"the word {group['word']} of {group.get('dynamics')}"
+        if theirs != ours:
+            raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
+
+
+def refuse_sparse(param: Tensor, group: Mapping[str, Any]) -> None:
+    if param.grad is not None and param.grad.is_sparse:
+        place = next(i for i, other in enumerate(group["params"]) if other is param)
+        raise RuntimeError(
+            f"parameter {place} of the group (shape {tuple(param.shape)}) has a sparse "
+            "gradient, which damped dynamics cannot use: momentum moves every coordinate. "
+            "Make the layer with sparse=False"
+        )

@@ -1,0 +1,185 @@
+"""State of every optimizer of the table: saved, loaded, copied, hooked, made by checkpointing."""
+
+import copy
+import io
+import pickle
+from typing import Any
+
+import pytest
+import torch
+from optimizer_info import ALL, OURS, OptimizerInfo, give_gradients, parameters, values
+from torch.distributed.checkpoint.state_dict import (
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
+
+from dashpot.integrators import optim
+
+each = pytest.mark.parametrize("info", ALL, ids=str)
+each_of_ours = pytest.mark.parametrize("info", OURS, ids=str)
+
+
+def advance(optimizer: torch.optim.Optimizer, steps: int) -> None:
+    for _ in range(steps):
+        for group in optimizer.param_groups:
+            give_gradients(group["params"])
+        optimizer.step()
+
+
+def points(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [p.detach() for group in optimizer.param_groups for p in group["params"]]
+
+
+def through_a_file(state: Any) -> Any:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True)
+
+
+@each
+@pytest.mark.parametrize("first", ["single", "foreach", "fused", "capturable"])
+@pytest.mark.parametrize("second", ["single", "foreach", "fused", "capturable"])
+def test_state_goes_from_one_implementation_to_another(
+    info: OptimizerInfo, first: str, second: str
+) -> None:
+    if not {first, second} <= {*info.implementations}:
+        pytest.skip("torch's own needs a GPU for it")
+    ways = {"single": {"foreach": False}}
+    one, two, whole = parameters(), parameters(), parameters()
+    old = info.make(one, **ways.get(first, {first: True}))
+    advance(old, 3)
+    for p, q in zip(two, values(one), strict=True):
+        p.data.copy_(q)
+    new = info.make(two, **ways.get(second, {second: True}))
+    new.load_state_dict(through_a_file(old.state_dict()))
+    if info.ours:  # how is computed was said when it was made
+        assert new.param_groups[0]["fused"] is (True if second == "fused" else None)
+    advance(new, 3)
+    straight = info.make(whole)
+    advance(straight, 6)
+    for a, b in zip(points(new), points(straight), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
+
+
+@each
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+@pytest.mark.parametrize("fused", [None, True])
+def test_copies_go_on_by_themselves(info: OptimizerInfo, how: Any, fused: bool | None) -> None:
+    original = info.make(parameters(), **({} if fused is None else {"fused": True}))
+    advance(original, 2)
+    twin = how(original)
+    before = [p.clone() for p in points(original)]
+    advance(twin, 2)
+    for a, b in zip(points(original), before, strict=True):
+        assert torch.equal(a, b)
+    advance(original, 2)
+    for a, b in zip(points(original), points(twin), strict=True):
+        assert torch.equal(a, b)
+
+
+@each_of_ours
+@pytest.mark.parametrize("fused", [None, True])
+def test_checkpointing_makes_the_state_without_a_step(
+    info: OptimizerInfo, fused: bool | None
+) -> None:
+    """What torch.distributed.checkpoint does to a fresh optimizer: lr = 0, gradients 0, a step."""
+    model, twin = (torch.nn.ParameterList(parameters()) for _ in range(2))
+    optimizer, fresh = info.make(model.parameters(), fused=fused), info.make(twin.parameters())
+    start = values(list(model.parameters()))
+    made: Any = get_optimizer_state_dict(model, optimizer)["state"]
+    for a, b in zip(model.parameters(), start, strict=True):
+        assert torch.equal(a, b)
+    advance(optimizer, 3)
+    advance(fresh, 3)
+    for a, b in zip(points(optimizer), points(fresh), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-14, atol=1e-14)
+    for state in optimizer.state.values():
+        assert all({*state} == {*names} for names in made.values())
+
+
+@pytest.mark.parametrize("momentum_init", ["zero", "gradient"])
+def test_the_first_step_after_rests_is_a_first_step(momentum_init: Any) -> None:
+    for word in ("BCDA", "BCDADCB"):
+        early, late = parameters(), parameters()
+        one = optim.CD(early, lr=0.1, c=0.8, word=word, momentum_init=momentum_init)
+        two = optim.CD(late, lr=0.0, c=0.8, word=word, momentum_init=momentum_init)
+        advance(two, 2)
+        two.param_groups[0]["lr"] = 0.1
+        advance(one, 3)
+        advance(two, 3)
+        for a, b in zip(early, late, strict=True):
+            assert torch.equal(a, b)
+
+
+@each_of_ours
+def test_a_checkpoint_by_names_goes_on(info: OptimizerInfo) -> None:
+    model, other, whole = (torch.nn.ParameterList(parameters()) for _ in range(3))
+    old = info.make(model.parameters())
+    advance(old, 3)
+    saved = copy.deepcopy(get_optimizer_state_dict(model, old))
+    other.load_state_dict(model.state_dict())
+    new = info.make(other.parameters(), lr=info.lr)
+    set_optimizer_state_dict(other, new, saved)
+    straight = info.make(whole.parameters())
+    advance(new, 3)
+    advance(straight, 6)
+    for a, b in zip(points(new), points(straight), strict=True):
+        assert torch.equal(a, b)
+
+
+@each
+def test_hooks_see_and_may_change_what_is_saved_and_loaded(info: OptimizerInfo) -> None:
+    old, new = info.make(parameters()), info.make(parameters())
+    advance(old, 2)
+    seen: list[str] = []
+    old.register_state_dict_pre_hook(lambda _: seen.append("before saving"))
+    old.register_state_dict_post_hook(lambda _, state: seen.append("after saving") or None)
+    saved = old.state_dict()
+
+    def halve(_: Any, state: dict[str, Any]) -> dict[str, Any]:
+        seen.append("before loading")
+        groups = [{**group, "lr": group["lr"] / 2} for group in state["param_groups"]]
+        return {**state, "param_groups": groups, "state": {}}
+
+    new.register_load_state_dict_pre_hook(halve)
+    new.register_load_state_dict_post_hook(lambda _: seen.append("after loading"))
+    new.load_state_dict(saved)
+    assert seen == ["before saving", "after saving", "before loading", "after loading"]
+    assert new.param_groups[0]["lr"] == info.lr / 2
+    assert not new.state
+    assert old.param_groups[0]["lr"] == info.lr
+
+
+def test_hooks_after_loading_see_the_precision_that_is_kept() -> None:
+    half = parameters(torch.bfloat16)
+    old, new = optim.CD(half), optim.CD(parameters(torch.bfloat16))
+    advance(old, 2)
+    types = set()
+    new.register_load_state_dict_post_hook(
+        lambda loaded: types.update(state["p"].dtype for state in loaded.state.values())
+    )
+    new.load_state_dict(old.state_dict())
+    assert types == {torch.float32}
+    assert not new._optimizer_load_state_dict_pre_hooks
+
+
+@each
+def test_hooks_around_steps(info: OptimizerInfo) -> None:
+    seen: list[str] = []
+    optimizer = info.make(parameters())
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+    advance(optimizer, 2)
+    assert seen == ["before", "after"] * 2
+
+
+@each_of_ours
+def test_a_saved_dict_is_plain(info: OptimizerInfo) -> None:
+    optimizer = info.make(parameters())
+    advance(optimizer, 1)
+    saved = through_a_file(optimizer.state_dict())
+    for state in saved["state"].values():
+        assert all(isinstance(value, torch.Tensor | float | int) for value in state.values())
+    plain = float | int | str | bool | None | list
+    assert all(isinstance(value, plain) for value in saved["param_groups"][0].values())
