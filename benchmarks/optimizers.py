@@ -3,6 +3,7 @@
 OMP_NUM_THREADS=2 python benchmarks/optimizers.py > benchmarks/optimizers.md
 """
 
+import ctypes
 import gc
 import os
 import platform
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import tyro
@@ -32,14 +34,15 @@ One `step()` in float32, parameters and gradients in place; medians of {rounds} 
 (foreach: {slow}), and medians of the ratios within a round. Bytes are those that a step moves for
 each parameter (KFAD and RIKFAD read p and the gradient twice); bandwidth is that of them, as a
 fraction of what `a += b` of as many numbers reaches in the same round (12 bytes each; a copy would
-also read what it overwrites). State is what the optimizer keeps, in bytes for each parameter.
+also read what it overwrites). State is what the optimizer keeps, and peak what a step adds
+to the process at its highest (Linux tells), in bytes for each parameter.
 Machine: {machine}.
 """
 COLUMNS = """
 ## {name}: {tensors} tensors, {millions:.1f} million parameters, {threads} thread(s)
 
-| optimizer | way | ms | ratio | bytes moved | of bandwidth | bytes of state |
-|---|---|---|---|---|---|---|"""
+| optimizer | way | ms | ratio | bytes moved | of bandwidth | bytes of state | peak |
+|---|---|---|---|---|---|---|---|"""
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ def measure(params: Params, way: str, rounds: int, size: int) -> None:
         cells = (
             one.name, way, f"{_median(mine) * 1e3:.3g}", f"{ratio:.2f}", f"{one.moved}",
             f"{share:.2f}", f"{state_bytes(made[one.name]) / size:.3g}",
+            f"{peak(steps[one.name]) / size:.2g}",
         )  # fmt: skip
         print(f"| {' | '.join(cells)} |", flush=True)
 
@@ -139,6 +143,25 @@ def state_bytes(optimizer: Optimizer) -> int:
     """The memory of all tensors that the optimizer keeps for its parameters."""
     values = (v for state in optimizer.state.values() for v in state.values())
     return sum(v.numel() * v.element_size() for v in values if isinstance(v, Tensor))
+
+
+def peak(step: Callable[[], object]) -> float:
+    """The bytes by which the memory of the process exceeds what it had before; NaN if not known."""
+    reset, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
+    if give_back is None or not reset.exists():
+        return float("nan")
+    give_back(0)  # memory that was freed, but not to the system, would be taken again unseen
+    reset.write_text("5")
+    before = _kilobytes(status, "VmRSS")
+    step()
+    return 1024.0 * max(0, _kilobytes(status, "VmHWM") - before)
+
+
+def _kilobytes(status: Path, name: str) -> int:
+    return next(
+        int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name)
+    )
 
 
 def machine() -> str:

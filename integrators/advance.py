@@ -52,6 +52,8 @@ class Advance(Protocol):
         A trajectory that overflows is frozen in its last finite state, and its `stopped_at`
         [*batch] (−1 before) becomes the index of the step. The states after steps that are whole
         multiples of `every` are written to saved[name][0], [1], ...; NaN for lost trajectories.
+        Overflow is looked for every so many steps, and then traced to the step where it began: a
+        state that becomes finite again in between (by a part that bounds it) may go unnoticed.
         """
         ...
 
@@ -67,6 +69,7 @@ def advancing(
     noise: Noise | None = None,
     backend: Backend = "auto",
     steps: int = 0,
+    insist: bool = True,
 ) -> Advance:
     """What takes a state like `s` through the steps of a word, or of a scheme.
 
@@ -75,6 +78,8 @@ def advancing(
               and on CUDA, which agree with it to a few units in the last place a step. "auto"
               takes a kernel where there is one and `steps` and trajectories make it worth
               compiling, and torch otherwise
+    steps     how many are planned, for "auto"
+    insist    whether it is an error if the kernel that was asked for cannot be had; else torch
 
     Raises ValueError for a word that does not fit, or a kernel that was asked for by name and
     cannot be had; it says why.
@@ -106,7 +111,7 @@ def advancing(
             make = run_in_c if wanted == "c" else _run_in_triton
             return make(dynamics, landscape, s, step, plan, method, source)
         except NoKernelError as error:
-            if backend != "auto":
+            if backend != "auto" and insist:
                 raise ValueError(f"backend={backend!r} cannot run this: {error}") from error
     return TorchAdvance(stepper, dynamics.variables)
 

@@ -135,13 +135,13 @@ class Bundle:
 
     def rowmean(self) -> "Bundle":
         if self._sums is None:
-            return self.like([elements.rowmean(t, t.ndim) for t in self.tensors])
+            return self.like([_or_zero(t, elements.rowmean(t, t.ndim)) for t in self.tensors])
         mean = self._sums.mean
         return self.like([mean(t, i, tuple(range(1, t.ndim))) for i, t in enumerate(self.tensors)])
 
     def colmean(self) -> "Bundle":
         if self._sums is None:
-            return self.like([elements.colmean(t, t.ndim) for t in self.tensors])
+            return self.like([_or_zero(t, elements.colmean(t, t.ndim)) for t in self.tensors])
         mean = self._sums.mean
         return self.like([mean(t, i, tuple(range(t.ndim))[:1]) for i, t in enumerate(self.tensors)])
 
@@ -172,6 +172,11 @@ _WITH_TENSOR = {  # the last two are what the compiler makes of bundle - tensor,
     "__rsub__": "__sub__",
     "__rdiv__": "__truediv__",
 }
+
+
+def _or_zero(tensor: Tensor, mean: Tensor) -> Tensor:
+    """A mean over nothing is 0: a tensor without elements has no NaN in its friction either."""
+    return mean if tensor.numel() else torch.zeros_like(mean)
 
 
 def copy_into(kept: list[Tensor], values: list[Tensor]) -> None:

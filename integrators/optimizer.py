@@ -1,22 +1,17 @@
 """A dynamics and a word as a torch optimizer."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor
-from torch._compile import _disable_dynamo as not_traced
 
 from ..dynamics import Dynamics, WeightDecay
-from .backward import REMEDY, may_lack_a_past, missing
-from .bundle import Bundle
+from .backward import may_lack_a_past
 from .cut import gradient_cut, insert_decay, letters_of
 from .noise.parameters import ParameterNoise
-from .optimizers.fused import FusedGroup, is_fusable
-from .optimizers.group import ActiveGroup, flow
-from .optimizers.keeping import StateOptimizer
-from .optimizers.noise import StepNoise
 from .optimizers.options import (
+    IMPLEMENTATION,
     Common,
     MomentumInit,
     check_group,
@@ -24,16 +19,16 @@ from .optimizers.options import (
     check_word,
     name_of_type,
     number,
+    plain,
     seed_of,
-    waits,
     without_repeated,
 )
+from .optimizers.stepping import SteppingOptimizer
 from .start import not_a_dynamics
-from .step import provide
 from .words.word import Word, count_gradients
 
 
-class WordOptimizer(StateOptimizer):
+class WordOptimizer(SteppingOptimizer):
     """Runs a word of a dynamics on parameters, with the loss gradient as −force.
 
     The step size h is called `lr`. A call of `step()` has the gradient at the present point, so
@@ -64,7 +59,7 @@ class WordOptimizer(StateOptimizer):
     foreach        one torch operation for all tensors of a group; False: tensor by tensor
     fused          one generated kernel, which reads and writes every number once (RuntimeError
                    where there is none); None: where there is one and the group has 100,000
-                   elements. Works with the unscaled gradients of a GradScaler
+                   elements or 16 tensors. Works with the unscaled gradients of a GradScaler
     capturable     a tensor lr is never waited for: steps can be captured in a CUDA graph
     differentiable steps are recorded, for derivatives by starts, hyperparameters and lr
     state_dtype    torch.bfloat16 keeps what is shaped like a parameter in half the memory, rounded
@@ -122,9 +117,9 @@ class WordOptimizer(StateOptimizer):
                 text = insert_decay(text, dynamics)
         self._plan(dynamics, text.text)
         defaults = {
-            "lr": lr,
-            **dynamics.hyperparameters,
-            "weight_decay": weight_decay,
+            "lr": plain(lr),
+            **{name: plain(value) for name, value in dynamics.hyperparameters.items()},
+            "weight_decay": plain(weight_decay),
             "momentum_init": momentum_init,
             "maximize": maximize,
             "foreach": foreach,
@@ -147,7 +142,7 @@ class WordOptimizer(StateOptimizer):
         self.gradients = 1 + count_gradients((*self.closing, *self.opening), fresh=True)
         self.backward = may_lack_a_past(substeps)
         self.noise = ParameterNoise(substeps) if dynamics.is_noisy else None
-        self._fused: dict[int, FusedGroup] = {}
+        self._fused, self._reaches = {}, {}
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -157,8 +152,12 @@ class WordOptimizer(StateOptimizer):
         plan = state.pop("plan", None)  # load_state_dict comes here too, without one
         super().__setstate__(state)
         if plan is not None:
-            *words, self.fixed = plan
-            self._plan(*words)
+            for settings in (self.defaults, *self.param_groups):
+                for name, value in IMPLEMENTATION.items():  # pickled before there was such a way
+                    settings.setdefault(name, value)
+            dynamics, word, *fixed = plan
+            self.fixed = fixed[0] if fixed else {"word": word}
+            self._plan(dynamics, word)
 
     @property
     def _step_supports_amp_scaling(self) -> bool:
@@ -168,6 +167,8 @@ class WordOptimizer(StateOptimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group after checking its step size and hyperparameters (ValueError)."""
         param_group = without_repeated(param_group, self.fixed, self.defaults)
+        for name in {"lr", "weight_decay", *self.dynamics.hyperparameters} & {*param_group}:
+            param_group[name] = plain(param_group[name])
         group = {**self.defaults, **param_group}
         check_group(group, param_group, self.dynamics, self.defaults)
         check_word(group, letters_of(self.word.substeps, (group,)), self.gradients, self.backward)
@@ -178,159 +179,6 @@ class WordOptimizer(StateOptimizer):
         except ValueError:
             self.param_groups.pop()
             raise
-
-    # --- a step ------------------------------------------------------------------------------
-
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """One step of size lr. With a closure, it is called for the gradient and returned."""
-        if closure is None and self.gradients > 1:
-            letters = letters_of(self.word.substeps, self.param_groups)
-            raise RuntimeError(
-                f"the word {letters} takes {self.gradients} gradients a step; call step(closure) "
-                "with a closure that clears the gradients, computes the loss, calls backward() and "
-                "returns the loss"
-            )
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with torch.set_grad_enabled(self.defaults["differentiable"]):
-            if self._is_simple:
-                self._move()
-            else:
-                self._move_carefully(closure)
-        return loss
-
-    @property
-    def _is_simple(self) -> bool:
-        """Whether a call is one flow of numbers, without anything that happens in between."""
-        several = self.gradients > 1 or self.backward
-        return not (several or self.noise or self.defaults["state_dtype"])
-
-    def _move(self) -> None:
-        """What torch's compiler records is the flow; what goes before and after it, Python does."""
-        active = self._gather(torch.compiler.is_compiling())
-        flow(active, len(self.closing))
-        for one in active:
-            one.store()
-        self._count(active)
-
-    @not_traced
-    def _move_carefully(self, closure: Callable[[], Any] | None) -> None:
-        undo = self._undo() if self.backward else None
-        active = self._gather(False)
-
-        def gradient(asking: ActiveGroup, _: Bundle) -> Bundle:
-            """The gradient at a point inside the step, where all groups have arrived by now."""
-            assert closure is not None
-            for one in active:
-                one.write()
-            with torch.enable_grad():
-                closure()
-            for one in active:
-                one.state.g = one.gradients()
-            return asking.state.g
-
-        def look(one: ActiveGroup, place: int) -> None:
-            substep, piece = (*self.closing, *self.opening)[place], one.pieces[place]
-            if undo is None or piece is None or substep.fraction >= 0:
-                return
-            part, time = piece
-            provide(part, one.state, lambda x: gradient(one, x))
-            h = one.last if place < len(self.closing) else one.h
-            if reason := missing(substep, part.backward_limit(one.state) / -time, h):
-                undo()
-                raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
-
-        draw = None
-        if self.noise is not None:
-            draw = StepNoise(self.noise, self.closing, self.opening, self.state, self._places)
-        flow(active, len(self.closing), gradient, look, draw)
-        for one in active:
-            one.store()
-        self._count(active)
-
-    @not_traced
-    def _gather(self, tracing: bool) -> list[ActiveGroup]:
-        """The groups that move, after those were moved for which there is a kernel."""
-        active = []
-        for index, group in enumerate(self.param_groups):
-            grads = [param.grad for param in group["params"]]
-            params = [p for p, g in zip(group["params"], grads, strict=True) if g is not None]
-            if not params:
-                continue
-            present = [grad for grad in grads if grad is not None]
-            if not tracing and self._fused_step(index, group, params, present):
-                continue
-            self._prepare(group, params)
-            if (waits(group) and number(group["lr"]) == 0) or self._overflowed():
-                continue
-            one = ActiveGroup(
-                self.dynamics,
-                self.closing,
-                self.opening,
-                group,
-                params,
-                [self.state[param] for param in params],
-                self._places(params),
-                self._impulse(group),
-                self._from_scaler("grad_scale"),
-                tracing,
-            )
-            active.append(one)
-        return active
-
-    def _fused_step(
-        self,
-        index: int,
-        group: dict[str, Any],
-        params: list[Tensor],
-        grads: list[Tensor],
-    ) -> bool:
-        """The call for one group by its kernel; False where there is none."""
-        if self.noise or self.gradients > 1 or self.backward or not is_fusable(group):
-            return False
-        fast = self._fused.get(index)
-        if fast is None:
-            fast = self._fused[index] = FusedGroup(self.dynamics, self.closing, self.opening)
-        if not fast.finds(params, self.state):
-            self._prepare(group, params)
-            fast.look_up(params, self.state, self._places(params))
-        starts = self._impulse(group) is not None
-        scaled = self._from_scaler("grad_scale"), self._from_scaler("found_inf")
-        if not fast.step(group, grads, starts, *scaled):
-            return False
-        self._share(group, params)
-        return True
-
-    def _from_scaler(self, name: str) -> Tensor | None:
-        """What a GradScaler hands over by an attribute, while it steps."""
-        return getattr(self, name, None)
-
-    def _overflowed(self) -> bool:
-        """Whether a GradScaler has found a gradient that is not finite."""
-        found = self._from_scaler("found_inf")
-        return found is not None and bool(found.item())
-
-    @not_traced
-    def _count(self, active: Iterable[ActiveGroup]) -> None:
-        for one in active:
-            one.count()
-            self._share(one.group, one.params)
-
-    def _undo(self) -> Callable[[], None]:
-        """How to put back parameters that were moved to where a gradient was asked for."""
-        params = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
-        points = [p.clone() for p in params]
-        fresh = [p for p in params if p not in self.state]
-
-        def undo() -> None:
-            for param, point in zip(params, points, strict=True):
-                param.copy_(point)
-            for param in fresh:
-                self.state.pop(param, None)
-
-        return undo
 
     def __repr__(self) -> str:
         opening = letters_of(self.opening, self.param_groups)

@@ -1,7 +1,5 @@
 """Fixed-step simulation: any word on any landscape, for a batch of starting points."""
 
-import math
-import operator
 from typing import Any
 
 import torch
@@ -10,9 +8,10 @@ from tqdm import tqdm
 from ..dynamics import Dynamics, State
 from .advance import Backend, advancing
 from .backward import NoPastError, careful_step, largest_start, may_lack_a_past, reason_of
+from .checks import positive, whole
 from .field import Field
 from .noise.noise import Noise
-from .resume import refuse_another_run, resumed
+from .resume import Resumed, refuse_another_run, resumed
 from .run import Run
 from .schemes import Method
 from .start import first_state, noise_of_run, on_tensors, refuse_shapes
@@ -46,8 +45,9 @@ def simulate(
     x0          starting points `[..., *shape]` (tensor, array, list), or a dict of variables by
                 name ({"x": ..., "p": ...}); the others start at zero. None: landscape's start.
                 A `Trajectory`: the run goes on from its last state, with the numbers it would
-                have had without the break, bit for bit; step, word, method, noise and device are
-                its own
+                have had without the break, bit for bit; step, word, method, noise, device and
+                backend are its own (a short run that began in torch goes on there, however long:
+                backend="c" is faster, and differs by rounding)
     word        order of the letters; None: the dynamics' default word
     method      "word" (None); or a scheme for the whole vector field, which needs the parts'
                 rates and amplitudes only: "euler-maruyama", "heun" (see `integrators.schemes`)
@@ -80,9 +80,9 @@ def simulate(
             word, method = own["word"], own["method"]
         if noise is None and own.get("noise"):
             noise = Noise(**own["noise"])
-        backend = own.get("backend", "torch") if backend is None else backend
     method = method or "word"
-    step, steps, save_every = _check(step, steps, save_every)
+    step = positive("step", step, "the step size h")
+    steps, save_every = whole("steps", steps), whole("save_every", save_every)
     noise = noise_of_run(noise, dynamics, landscape)
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
@@ -99,7 +99,8 @@ def simulate(
     }
     engine = advancing(
         dynamics, landscape, s, step,
-        word=word, method=method, noise=noise, backend=backend or "auto", steps=steps,
+        word=word, method=method, noise=noise, steps=steps, insist=backend is not None,
+        backend=backend or _kept_backend(going_on),
     )  # fmt: skip
     settings["backend"] = engine.backend
     plan = None
@@ -137,6 +138,11 @@ def simulate(
     )
 
 
+def _kept_backend(going_on: Resumed | None) -> Backend:
+    """That of the run that goes on."""
+    return "auto" if going_on is None else going_on.run.settings.get("backend", "torch")
+
+
 def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> None:
     """NoPastError with a step size that works, if the first step exists for no trajectory."""
     lost, shares = careful_step(plan.substeps, step, s.copy(), landscape.df)
@@ -151,26 +157,3 @@ def _refuse_to_start(plan: Word, step: float, s: State, landscape: Field) -> Non
         f"the word {plan.text!r} cannot start at x0 with h = {step:g}: {reason_of(shares)}; "
         f"{helps}; or take a word without negative fractions"
     )
-
-
-def _check(given: Any, steps: Any, save_every: Any) -> tuple[float, int, int]:
-    refusal = f"step must be a number, the step size h; got {given!r}"
-    if isinstance(given, str | bool):
-        raise TypeError(refusal)
-    try:
-        step = float(given)
-    except (TypeError, ValueError):
-        raise TypeError(refusal) from None
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"step must be a finite number > 0; got {step}")
-    return step, _count("steps", steps), _count("save_every", save_every)
-
-
-def _count(name: str, value: Any) -> int:
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if isinstance(value, bool) or count < 1:
-        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
-    return count

@@ -42,6 +42,9 @@ ONE: dict[str, Callable[[], Landscape]] = {
 CLUSTERS: dict[str, Callable[[int], Landscape]] = {"lj": LennardJones, "morse": Morse}
 """Atomic clusters, followed by the number of atoms: lj13."""
 
+MOST_ATOMS = 1000
+MOST_COORDINATES = 1_000_000
+
 NAMES = f"{', '.join((*ANY, *ONE))}, and clusters such as lj13 or morse13"
 
 
@@ -49,6 +52,10 @@ def landscape(name: str, dimension: int | None = None) -> Landscape:
     """The landscape of a name. Raises BadCallError for a name or a dimension there is not."""
     if name in ANY:
         usual, make = ANY[name]
+        if dimension is not None and dimension > MOST_COORDINATES:
+            raise BadCallError(
+                f"--dimension of {name} must be at most {MOST_COORDINATES}; got {dimension}"
+            )
         try:
             return make(usual if dimension is None else dimension)
         except ValueError as error:
@@ -63,6 +70,11 @@ def landscape(name: str, dimension: int | None = None) -> Landscape:
         raise BadCallError(f"--dimension goes with {', '.join(ANY)}; {name} has its own")
     if cluster is None or not is_cluster:
         return ONE[name]()
+    if int(cluster[2]) > MOST_ATOMS:
+        raise BadCallError(
+            f"{name} has {int(cluster[2]) ** 2 / 2:.2g} pairs of atoms; a cluster may have "
+            f"{MOST_ATOMS} atoms at most"
+        )
     try:
         return CLUSTERS[cluster[1]](int(cluster[2]))
     except ValueError as error:

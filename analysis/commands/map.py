@@ -21,9 +21,12 @@ from ...integrators.files import atomic
 from ..plots.maps import plot_map
 from .errors import BadCallError
 from .landscapes import landscape
+from .summary import summary
 from .word import ORDINARY, named_dynamics
+from .work import Work
 
 _FIGURES = (".png", ".svg", ".pdf")
+_UNTIL = 200.0
 _EXAMPLE = "dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6"
 
 
@@ -107,6 +110,8 @@ class Map:
             )
         if endings.count(".npz") > 1:
             raise BadCallError("--output: one .npz file is enough")
+        self._check_device()
+        Work(self.points, self.starts).refuse()
         grid, values = self._axes()
         if len(grid) != 2:
             told = f"here {', '.join(f'--{name}' for name in grid) or 'none'}"
@@ -117,30 +122,43 @@ class Map:
             Word(made.word if self.word is None else self.word, made)
         except (TypeError, ValueError) as error:
             raise BadCallError(str(error)) from None
+        self._work().refuse()
 
     def run(self) -> int:
+        if sys.stderr.isatty() and not Ranks().rank:
+            print(self._work(), file=sys.stderr)
         try:
             found = self.computed()
         except ValueError as error:  # what only the ensemble can know, such as a foreign .npz file
             raise BadCallError(str(error)) from None
         if Ranks().rank:
             return 0
-        print("\n".join(self._told(found)))
-        for path in self.output:
+        print("\n".join(summary(found, self.target)))
+        try:
+            self._write(found)
+        except KeyboardInterrupt:
+            print("dashpot: interrupted while the map was drawn", file=sys.stderr)
+            return 130
+        return 130 if found.status == "interrupted" else 0
+
+    def _write(self, found: Ensemble) -> None:
+        """The figures, unless there is nothing to show; the numbers are written already."""
+        for path in sorted(self.output, key=lambda path: path.suffix in _FIGURES):
             if path.suffix in _FIGURES:
+                if not found.computed.any():
+                    continue
                 axes = plot_map(found, target=self.target)
                 with atomic(path) as handle:
                     axes[0].figure.savefig(handle, format=path.suffix[1:], dpi=150)  # type: ignore[union-attr]
                 plt.close(axes[0].figure)  # type: ignore[arg-type]
             print(f"{path} written")
-        return 130 if found.status == "interrupted" else 0
 
     def computed(self) -> Ensemble:
         """The ensemble of the map."""
         grid, values = self._axes()
         made = self._made({**values, **{name: axis[0] for name, axis in grid.items()}})
         where = landscape(self.landscape, self.dimension)
-        until = 200.0 if self.steps is None and self.until is None else self.until
+        until = _UNTIL if self.steps is None and self.until is None else self.until
         files = [path for path in self.output if path.suffix == ".npz"]
         return ensemble(
             made,
@@ -158,6 +176,26 @@ class Map:
             out=files[0] if files else None,
             progress=sys.stderr.isatty(),
         )
+
+    def _check_device(self) -> None:
+        try:
+            device = torch.device(self.device)
+        except RuntimeError:
+            device = None
+        if device is None or device.type not in ("cpu", "cuda"):
+            raise BadCallError(f"--device must be cpu or cuda; got {self.device}")
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise BadCallError(f"--device {self.device}: torch finds no such device; use cpu")
+
+    def _work(self) -> Work:
+        """What it will take; the mean number of steps where step sizes are an axis."""
+        grid, values = self._axes()
+        sizes = grid["step"] if "step" in grid else np.array([values["step"]])
+        until = _UNTIL if self.until is None else self.until
+        with np.errstate(over="ignore"):
+            steps = float(np.ceil(until / sizes).mean()) if self.steps is None else self.steps
+        dimension = landscape(self.landscape, self.dimension).dimension
+        return Work(self.points, self.starts, dimension, float(steps))
 
     def _axes(self) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """The axes, and the numbers that are fixed, by name."""
@@ -200,24 +238,6 @@ class Map:
         away = torch.randn(shape, generator=generator, dtype=torch.float64)
         away[0] = 0
         return where.start + self.spread * away
-
-    def _told(self, found: Ensemble) -> list[str]:
-        """What came out, in a few lines."""
-        time, lost = found["time_to_target"], found.stopped_at >= 0
-        reached = np.isfinite(time)
-        size = f"{found.computed.size} trajectories ({found.settings['backend']})"
-        lines = [
-            f"{found.settings['dynamics']} {found.settings['word']} on "
-            f"{found.settings['landscape']}: {size}, {found.status}",
-            f"{reached.mean():.1%} reached E <= {self.target:g}, "
-            f"{lost.mean():.1%} were lost to overflow",
-        ]
-        if reached.any():
-            best = np.unravel_index(np.nanargmin(time), time.shape)
-            pairs = zip(found.axes.items(), best, strict=True)
-            where = ", ".join(f"{name} = {axis[at]:.4g}" for (name, axis), at in pairs)
-            lines.append(f"soonest at t = {time[best]:.4g}: {where}")
-        return lines
 
 
 def _read(name: str, text: str) -> tuple[float, float | None]:

@@ -1,6 +1,7 @@
 """The figure of an ensemble over two hyperparameters: time to target, decay rate, outcome."""
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -23,9 +24,10 @@ LABELS = {
     "temperature": "temperature T  [energy]",
     "step": "step size h  [time]",
 }
-_NOTHING = "0.85"  # no value
+_NOTHING, _TOO_FAST = "0.85", "0.55"  # no value
 _OUTCOMES = ("reached", "not reached", "overflow")
 _SHADES = ("#0072B2", "#F0E442", "#D55E00")  # told apart with any colour vision
+_TARGET = re.compile(r"TimeToTarget\(target=([^,]+), name='time_to_target'\)")
 _DECADES = 4.0  # of rates that the colours span
 
 
@@ -35,16 +37,20 @@ def plot_map(
     """Three panels over the two varied axes of an ensemble, the first of them across.
 
     found   with the reductions TimeToTarget and FittedRate
-    target  the energy of TimeToTarget, for the label
+    target  the energy of TimeToTarget, for the label; None: as the ensemble has it
     axes    three to draw into; None: a new figure, with a caption
 
-    Left: the first time at which E <= target. Middle: the rate r of E ~ e^(−rt), where it decays.
-    Right: what became of the trajectory. Of several starts: the median of those that have a value,
-    and the worst outcome. Grey is where there is no value.
+    Left: the first time at which E <= target. Middle: the rate r of E ~ e^(−rt), where it decays;
+    dark grey where E fell too fast for the times saved. With noise at T > 0 there is no such rate.
+    Right: what became of the trajectory, in shares of the trajectories that are computed. Of
+    several starts: the median, in which one that never arrives counts as infinite and one that
+    does not decay as the slowest, and the worst outcome. Grey is where there is no value.
 
-    Raises ValueError unless two axes of the grid have several values, and results are there.
+    Raises ValueError unless two axes of the grid have several values, and results are there; for
+    a `target` that is not the ensemble's.
     """
     names, across = _two_axes(found)
+    target = _target(found, target)
     if axes is not None and len(axes) != 3:
         raise ValueError(f"plot_map draws into three axes; got {len(axes)}")
     if axes is None:
@@ -55,16 +61,26 @@ def plot_map(
     edges = [_edges(found.axes[name]) for name in names]
     time, rate, lost = (_arranged(found, name, across) for name in NEEDED)
     computed = _arranged(found, "computed", across)
+    ended = np.where(computed, np.where(lost >= 0, 2.0, np.where(np.isfinite(time), 0, 1)), np.nan)
+    known = np.where(np.isnan(time), np.inf, time)
     goal = "target" if target is None else f"E ≤ {target:g}"
-    _shade(axes[0], edges, _median(time), "cividis_r")
-    _shade(axes[1], edges, _median(np.where(rate > 0, rate, np.nan)), "viridis")
-    _outcomes(axes[2], edges, _outcome(time, lost, computed))
+    _shade(axes[0], edges, _median(known, computed), "cividis_r")
+    if _has_heat(found):
+        _say(axes[1], "with noise at T > 0\nE does not decay to 0")
+    else:
+        rates = _median(_ranked(rate, ended), computed)
+        _shade(axes[1], edges, rates, "viridis")
+        too_fast = np.where(np.isposinf(rates), 0.0, np.nan)
+        axes[1].pcolormesh(*edges, too_fast, cmap=ListedColormap([_TOO_FAST]), rasterized=True)
+    _outcomes(axes[2], edges, ended)
     titles = (f"time to {goal}  [time]", "decay rate of E  [1/time]", "outcome")
     for ax, title in zip(axes, titles, strict=True):
         ax.set_title(title)
         ax.set_xlabel(LABELS.get(names[0], names[0]))
         for scale, name in zip((ax.set_xscale, ax.set_yscale), names, strict=True):
             scale("log" if (found.axes[name] > 0).all() else "linear")
+        ax.set_xlim(*edges[0][[0, -1]])  # also of a panel without any value
+        ax.set_ylim(*edges[1][[0, -1]])
         ax.grid(False)
     axes[0].set_ylabel(LABELS.get(names[1], names[1]))
     return list(axes)
@@ -97,22 +113,19 @@ def _arranged(found: Ensemble, name: str, across: Sequence[int]) -> np.ndarray:
     return array.reshape(*array.shape[:2], -1)
 
 
-def _median(values: np.ndarray) -> np.ndarray:
-    """Over the starts, of those that have a value; NaN if none has."""
-    ranked = np.sort(values, axis=-1)  # NaN last
-    count = np.isfinite(values).sum(-1)
-    low, high = np.maximum(count - 1, 0) // 2, count // 2
-    pair = [
-        np.take_along_axis(ranked, at[..., None], -1)[..., 0]
-        for at in (low, np.minimum(high, values.shape[-1] - 1))
-    ]
-    return np.where(count > 0, (pair[0] + pair[1]) / 2, np.nan)
+def _median(values: np.ndarray, computed: np.ndarray) -> np.ndarray:
+    """Over the starts, ±∞ among the values; NaN unless all are computed."""
+    ranked, count = np.sort(values, axis=-1), values.shape[-1]
+    low, high = ranked[..., (count - 1) // 2], ranked[..., count // 2]
+    with np.errstate(invalid="ignore"):  # the mean of −∞ and ∞
+        middle = np.where(low == high, low, (low + high) / 2)
+    return np.where(computed.all(-1), middle, np.nan)
 
 
-def _outcome(time: np.ndarray, lost: np.ndarray, computed: np.ndarray) -> np.ndarray:
-    """0 reached, 1 not reached, 2 overflow: the worst over the starts; NaN if not computed."""
-    worst = np.where(lost >= 0, 2.0, np.where(np.isfinite(time), 0.0, 1.0)).max(-1)
-    return np.where(computed.all(-1), worst, np.nan)
+def _ranked(rate: np.ndarray, ended: np.ndarray) -> np.ndarray:
+    """Rates; ∞ where E arrived too fast to have one, −∞ where it does not decay."""
+    unknown = np.where(ended == 0, np.inf, -np.inf)
+    return np.where(rate > 0, rate, np.where(np.isnan(rate), unknown, -np.inf))
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
@@ -128,7 +141,7 @@ def _shade(ax: Axes, edges: list[np.ndarray], values: np.ndarray, cmap: str) -> 
     ax.set_facecolor(_NOTHING)
     known = values[np.isfinite(values)]
     if not known.size:
-        ax.text(0.5, 0.5, "nowhere", transform=ax.transAxes, ha="center")
+        _say(ax, "nowhere")
         return
     most = known.max() or 1.0
     least = max(known[known > 0].min(initial=most), most / 10**_DECADES)
@@ -139,12 +152,20 @@ def _shade(ax: Axes, edges: list[np.ndarray], values: np.ndarray, cmap: str) -> 
     ax.figure.colorbar(mesh, ax=ax, extend=extend)
 
 
-def _outcomes(ax: Axes, edges: list[np.ndarray], values: np.ndarray) -> None:
+def _say(ax: Axes, text: str) -> None:
     ax.set_facecolor(_NOTHING)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center")
+
+
+def _outcomes(ax: Axes, edges: list[np.ndarray], ended: np.ndarray) -> None:
+    """0 reached, 1 not reached, 2 overflow: the worst over the starts; NaN if not computed."""
+    ax.set_facecolor(_NOTHING)
+    values = ended.max(-1)  # NaN if one is
     norm = BoundaryNorm(np.arange(4) - 0.5, 3)
     mesh = ax.pcolormesh(*edges, values, norm=norm, cmap=ListedColormap(_SHADES), rasterized=True)
     bar = ax.figure.colorbar(mesh, ax=ax, ticks=range(3))
-    shares = [(values == k).sum() / values.size for k in range(3)]
+    known = max(1, np.isfinite(ended).sum())
+    shares = [(ended == k).sum() / known for k in range(3)]
     texts = [f"{name}\n{share:.0%}" for name, share in zip(_OUTCOMES, shares, strict=True)]
     bar.ax.set_yticklabels(texts)
     bar.ax.tick_params(length=0)
@@ -156,6 +177,25 @@ def _title(found: Ensemble) -> str:
     told = ", ".join(f"{name} = {value:g}" for name, value in fixed.items())
     text = f"{known.get('dynamics', '?')} {known.get('word') or known.get('method', '')} on "
     return text + f"{known.get('landscape', '?')}" + (f", {told}" if told else "")
+
+
+def _target(found: Ensemble, given: float | None) -> float | None:
+    """That of TimeToTarget, where the settings have it."""
+    told = (_TARGET.match(text) for text in found.settings.get("reduce", ()))
+    targets = [float(one[1]) for one in told if one]
+    if given is not None and targets and given != targets[0]:
+        raise ValueError(
+            f"target: the ensemble has the times to E <= {targets[0]:g}, not to {given:g}; "
+            f"leave it out, or make the ensemble with TimeToTarget({given:g})"
+        )
+    return targets[0] if targets else given
+
+
+def _has_heat(found: Ensemble) -> bool:
+    """Whether noise feeds energy in, so that E settles at a multiple of T."""
+    known = found.settings
+    values = known.get("hyperparameters", {}).get("temperature", 0.0)
+    return known.get("noise") is not None and np.max(found.axes.get("temperature", values)) > 0
 
 
 def _caption(found: Ensemble, target: float | None) -> str:
@@ -171,11 +211,14 @@ def _caption(found: Ensemble, target: float | None) -> str:
     goal = "the target" if target is None else f"E = f − f* + ½|p|² ≤ {target:g}"
     starts = math.prod(len(axis) for name, axis in found.axes.items() if _is_start(name))
     many = f" Median, and worst outcome, of {starts} starts." if starts > 1 else ""
+    done = found.computed
+    broken = "" if done.all() else f" Interrupted: {done.sum()} of {done.size} are computed."
     text = (
         f"{size}. Left: the first saved time with {goal}. Middle: r of E ~ exp(−rt), late times. "
-        f"Right: what became of it. Grey: never reached, no decay, or not computed.{many}"
+        "Right: what became of it. Grey: never reached, no decay, overflow, or not computed; "
+        "dark grey: decay too fast to measure with the times saved." + many + broken
     )
-    return textwrap.fill(text, 180)
+    return textwrap.fill(text, 160)
 
 
 def _is_start(axis: str) -> bool:

@@ -1,7 +1,8 @@
 """Grids over starts, hyperparameters and step sizes in one call."""
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from ...dynamics import Dynamics
 from ..advance import Backend
+from ..checks import whole
 from ..field import Field
 from ..noise.noise import Noise
 from ..schemes import Method, refuse_scheme
@@ -20,8 +22,10 @@ from .ranks import Ranks
 from .reductions import FinalEnergy, LeastEnergy, Reduction
 from .result import Ensemble
 from .saved import Saved
-from .schedule import schedules, whole
+from .schedule import schedules
 from .storage import Storage, as_path
+
+_USUAL = (FinalEnergy(), LeastEnergy())
 
 
 @torch.no_grad()
@@ -37,8 +41,8 @@ def ensemble(
     word: str | Word | None = None,
     method: Method | None = None,
     noise: int | Noise | None = None,
-    reduce: Sequence[Reduction] = (FinalEnergy(), LeastEnergy()),
-    store: Sequence[str] = (),
+    reduce: Reduction | Sequence[Reduction] = _USUAL,
+    store: str | Sequence[str] = (),
     every: int | None = None,
     backend: Backend = "auto",
     dtype: torch.dtype | None = None,
@@ -61,16 +65,21 @@ def ensemble(
     step       the step size h, where it is not on the grid
     steps      how many steps every trajectory takes; or
     until      the time they reach, in ⌈until/h⌉ steps
-    reduce     what to keep of a trajectory, see `Reduction`
+    reduce     what to keep of a trajectory, one or several, see `Reduction`; the final and the
+               least energy unless told otherwise
     store      variables of which the saved states are kept, such as ("x",)
     every      a state is saved, and seen by the reductions, after steps 0, n, 2n, ... and the last
                one; None: n with which a trajectory saves about 1000
     chunk      trajectories that run at once, rounded up to a multiple of 64: memory beyond the
-               results (and stored states) is for these alone. None: some ten thousand, fewer where
-               there are many coordinates
-    out        None; "runs.npz", written at the end and every half a minute; or a folder, where
-               every result is a memory-mapped file, and stored states are written as they come.
-               If it is there, made by the same call, what it has is not computed again
+               results (and stored states) is for these alone. None: as few as cost little time, a
+               thousand or a few thousand, a thirty-second of all if those are enough
+    out        None; "runs.npz", written at the end, and after a chunk if half a minute has passed;
+               or a folder, where every result is a memory-mapped file, and stored states are
+               written as they come. If it is there, made by the same call, what it has is not
+               computed again. The same call: equal settings, axes and starts, reductions with equal
+               attributes (of functions: the same code, constants and captured values, in the same
+               version of Python), and a landscape of the same repr with the same f, to five digits,
+               at up to eight starts and eight points around the first; more of it is not compared
     word, method, noise, backend, dtype, device, progress   as in `simulate`
 
     Returns an `Ensemble`; the axes of its results are those of the grid in their order, then the
@@ -95,17 +104,21 @@ def ensemble(
     noise = noise_of_run(noise, made, landscape)
     start = first_state(made, landscape, x0, dtype, device)
     batch = tuple(start.x.shape[start.rank :])
+    if not math.prod(batch):
+        raise ValueError(f"x0 has no points, its batch has shape {batch}; give one start or more")
     for name in made.variables:
         value = getattr(start, name)
         setattr(start, name, value.reshape(*value.shape[: value.ndim - len(batch)], -1))
     if method not in (None, "word"):
         refuse_scheme(method, word)
     text = None if method else Word(made.word if word is None else word, made).text
+    reductions = _reductions(reduce)
     job = Job(
         made, landscape, start, Grid(axes, batch), plans, text, method or "word", noise, backend,
-        _reductions(reduce), _variables(store, made, reduce),
-    ).decided()  # fmt: skip
+        reductions, _variables(store, made, reductions),
+    )  # fmt: skip
     chunk = None if chunk is None else whole("chunk", chunk)
+    job = job.decided()
     return _run(job, chunk, out, progress)
 
 
@@ -118,22 +131,28 @@ def _run(job: Job, chunk: int | None, out: Any, progress: bool) -> Ensemble:
     total = sum((last - first) * job.plans[run].steps for run, first, last in mine)
     who = f" (process 1 of {ranks.size})" if ranks.size > 1 else ""
     is_quiet = not progress or ranks.rank > 0
-    finished = True
-    with tqdm(
-        total=total, disable=is_quiet, desc=job.dynamics.name + who, unit="step", unit_scale=True
-    ) as bar:
-        try:
+    try:
+        with tqdm(
+            total=total,
+            disable=is_quiet,
+            desc=job.dynamics.name + who,
+            unit="step",
+            unit_scale=True,
+        ) as bar:
             for run, first, last in mine:
                 _run_chunk(job, storage, run, first, last, bar)
-        except KeyboardInterrupt:
-            finished = False
+    except KeyboardInterrupt:
+        pass  # what is done is kept; the record says how much that is
     if not storage.is_shared:
         own = record.computed.copy()
         for name in record.values:
             ranks.gather(record.values[name], own)
-    finished = not ranks.any(not finished)
-    record.conclude(finished)
-    storage.save()
+    ranks.wait()  # what the others have done is in the record, also where it is shared
+    record.conclude()
+    try:
+        storage.save()
+    except KeyboardInterrupt:  # a file that was half written is not there: once more
+        storage.save()
     ranks.wait()
     return record
 
@@ -176,9 +195,10 @@ def _opened(job: Job, out: Any, ranks: Ranks) -> Storage:
     return storage
 
 
-def _reductions(given: Sequence[Reduction]) -> tuple[Reduction, ...]:
+def _reductions(given: Reduction | Sequence[Reduction]) -> tuple[Reduction, ...]:
     found: list[str] = ["stopped_at", "computed"]
-    for one in given:
+    several = list(given) if isinstance(given, Iterable) else [given]
+    for one in several:
         if isinstance(one, type) or not isinstance(one, Reduction):
             hint = f"{one.__name__}(...)" if isinstance(one, type) else "FinalEnergy()"
             raise TypeError(f"reduce takes reductions such as {hint}; got {one!r}")
@@ -188,14 +208,16 @@ def _reductions(given: Sequence[Reduction]) -> tuple[Reduction, ...]:
             if name in found:
                 raise ValueError(f"two results have the name {name!r}; give {one!r} another name=")
             found.append(name)
-    return tuple(given)
+    return tuple(several)
 
 
 def _variables(
-    store: Sequence[str], made: Dynamics, reduce: Sequence[Reduction]
+    store: str | Sequence[str], made: Dynamics, reduce: Sequence[Reduction]
 ) -> tuple[str, ...]:
     if isinstance(store, str):
         store = (store,)
+    if not isinstance(store, Iterable):
+        raise TypeError(f'store must be names of variables, such as ("x",); got {store!r}')
     for name in store:
         if name not in made.variables:
             raise ValueError(

@@ -13,18 +13,22 @@ from torch import Tensor
 from ...dynamics import Dynamics, State
 from ..advance import Advance, Backend, advancing
 from ..field import Field
+from ..kernels.runs.run_c import _LEAST as _WAKES  # trajectories for which a thread is woken up
 from ..noise.noise import Noise
 from ..trajectory import described
 from .chunk import Chunk
+from .fingerprint import fingerprint, is_told_by_repr
 from .grid import STEP, Grid, Members
-from .reductions import Reduction
-from .saved import Saved
+from .reductions import Reduction, results_of
+from .saved import TILE, Saved, in_tiles
 from .schedule import Schedule, saved_times
 from .storage import Layout
 
-_TILE = 64  # trajectories: a sum over coordinates rounds differently in an incomplete vector
-_LARGEST = 2**16  # trajectories in a chunk, unless it is asked for
-_NUMBERS = 2**20  # in the state of a chunk
+_PROBES = 8  # starts at which f is compared with that of a saved ensemble, and points around
+_CHUNKS = 32  # of a run, where that costs little: Ctrl-C loses what the present one has
+_WORTH = 2**27  # numbers times steps in a chunk: a tenth of a second of a simple kernel
+_FEWEST = {"c": 2**10, "torch": 2**14, "triton": 2**18}  # numbers in the state of a chunk
+_MOST = {"c": 2**13, "torch": 2**18, "triton": 2**20}  # with 64 saved states, what caches hold
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,17 @@ class Job:
         return sum(shape.numel() for shape in shapes)
 
     def decided(self) -> "Job":
-        """With the backend that the whole ensemble is worth: the same one in every chunk."""
+        """With the backend that the whole ensemble is worth: the same one in every chunk.
+
+        ValueError for a reduction whose results have another shape than one number per trajectory.
+        """
+        pair = self._two()
+        for reduction in self.reduce:
+            memory = reduction.begin(pair)
+            reduction.update(memory, pair)
+            results_of(reduction, memory, 2)
         work = sum(plan.steps for plan in self.plans) * (1 + self.grid.group // 1000)
-        first = self._first()
+        first = self._chosen(torch.zeros(1, dtype=torch.int64))
         engine = self._engine(self.dynamics, first, self.plans[0].step, self.noise, work)
         for plan in self.plans if self.noise else ():  # `finest` must divide every step size
             replace(self, backend="torch")._engine(self.dynamics, first, plan.step, self.noise, 0)
@@ -65,8 +77,17 @@ class Job:
     def chunk_size(self, asked: int | None, ranks: int) -> int:
         """How many trajectories run at once, at most: a whole number of tiles."""
         share = -(-self.grid.group // ranks)
-        size = min(_LARGEST, _NUMBERS // self.width, share) if asked is None else asked
-        return max(1, -(-size // _TILE)) * _TILE
+        size = self._usual_chunk(share) if asked is None else asked
+        return max(1, -(-size // TILE)) * TILE
+
+    def _usual_chunk(self, share: int) -> int:
+        """How many of `share` trajectories: few, so that little is lost if a run is broken off."""
+        least = max(_FEWEST[self.backend], -(-_WORTH // max(plan.steps for plan in self.plans)))
+        if self.backend == "c" and (threads := torch.get_num_threads()) > 1:
+            least = max(least, threads * _WAKES * self.width)
+        most = max(_MOST[self.backend], least)
+        wanted = -(-share * len(self.plans) // _CHUNKS)
+        return min(share, max(-(-least // self.width), min(most // self.width, wanted)))
 
     def pending(self, size: int, computed: np.ndarray) -> list[tuple[int, int, int]]:
         """The chunks (step size, first, last) that are not computed yet."""
@@ -79,15 +100,26 @@ class Job:
             if not done[self.grid.members(run, first, last).places].all()
         ]
 
+    def _two(self) -> Saved:
+        """The first trajectory, twice, at its start."""
+        members = self.grid.members(0, 0, 1)
+        device = self.start.x.device
+        made = self.dynamics.bind({k: v.repeat(2).to(device) for k, v in members.values.items()})
+        return Saved.of(made, self.landscape, self._chosen(members.starts.repeat(2).to(device)))
+
+    def _chosen(self, starts: Tensor) -> State:
+        """The state at time 0 of some of the starts."""
+        names = self.dynamics.variables
+        chosen = {name: getattr(self.start, name)[..., starts] for name in names}
+        return State(chosen, self.start.rank)
+
     def begin(
         self, members: Members, run: int, keep: Callable[[int, Saved], None]
     ) -> tuple[Chunk, Advance]:
         """A chunk at its start, and what takes it through its steps."""
         plan, device = self.plans[run], self.start.x.device
         made = self.dynamics.bind({name: v.to(device) for name, v in members.values.items()})
-        starts = members.starts.to(device)
-        chosen = {name: getattr(self.start, name)[..., starts] for name in made.variables}
-        s = State(chosen, self.start.rank)
+        s = self._chosen(members.starts.to(device))
         noise = self.noise and replace(self.noise, first=self.noise.first + members.first)
         engine = self._engine(made, s, plan.step, noise, plan.steps)
         return Chunk(made, self.landscape, s, plan, self.reduce, keep), engine
@@ -120,17 +152,8 @@ class Job:
             word=self.word, method=self.method, noise=noise, backend=self.backend, steps=steps,
         )  # fmt: skip
 
-    def _first(self) -> State:
-        names = self.dynamics.variables
-        return State({name: getattr(self.start, name)[..., :1] for name in names}, self.start.rank)
-
     def _settings(self) -> dict[str, Any]:
-        made, first = self.dynamics, self._first()
-        saved = Saved(
-            made, self.landscape, 0.0, [0],
-            {name: getattr(first, name)[None] for name in made.variables},
-            torch.full((1,), -1, device=first.x.device),
-        )  # fmt: skip
+        made = self.dynamics
         facts = described(made, self.landscape)
         facts["hyperparameters"] = {
             name: v for name, v in facts["hyperparameters"].items() if name not in self.grid.axes
@@ -139,7 +162,7 @@ class Job:
             **facts,
             "landscape": repr(self.landscape),
             "minimum": self.landscape.minimum,
-            "initial_energy": saved.mechanical_energy.item(),
+            "f": _probed(self.landscape, self.start.x),
             "starts": _digest(self.start, made.variables),
             "step": None if STEP in self.grid.axes else self.plans[0].step,
             "steps": [plan.steps for plan in self.plans],
@@ -149,7 +172,7 @@ class Job:
             "noise": None if self.noise is None else self.noise.as_settings(),
             "dtype": str(self.start.x.dtype).removeprefix("torch."),
             "backend": self.backend,
-            "reduce": [re.sub(r" at 0x[0-9a-f]+", "", repr(one)) for one in self.reduce],
+            "reduce": [_told(one) for one in self.reduce],
         }
 
 
@@ -159,3 +182,21 @@ def _digest(start: State, names: Sequence[str]) -> str:
     for name in names:
         hashed.update(getattr(start, name).contiguous().cpu().numpy().data)
     return hashed.hexdigest()[:16]
+
+
+def _probed(landscape: Field, starts: Tensor) -> list[float]:
+    """f at some of the starts, and at random points around the first of them."""
+    rank = len(landscape.shape)
+    some = starts[..., np.linspace(0, starts.shape[-1] - 1, _PROBES).astype(int)]
+    random = np.random.default_rng(0).uniform(-0.5, 0.5, some.shape)
+    first = starts[..., :1]
+    away = torch.from_numpy(random).to(first) * (1 + first.abs())
+    values = in_tiles(landscape.f, torch.cat((some, first + away), dim=rank), rank)
+    return values.double().tolist()
+
+
+def _told(reduction: Reduction) -> str:
+    """Its repr, and a fingerprint where that does not say all."""
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(reduction))
+    plain = all(map(is_told_by_repr, getattr(reduction, "__dict__", {}).values()))
+    return text if plain else f"{text}, made of {fingerprint(reduction)}"

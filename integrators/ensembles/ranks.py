@@ -50,10 +50,6 @@ class Ranks:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is so in any process."""
-        return bool(self.added(torch.tensor([int(flag)])).item())
-
     def gather(self, array: np.ndarray, mine: np.ndarray) -> None:
         """Fill in, bit for bit, what the others have where `mine` is False and theirs is not.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...dynamics import State
+from ...dynamics.elements import folded
 from .saved import Saved
 
 Memory = dict[str, Tensor]
@@ -38,11 +39,12 @@ class Reduction(Protocol):
     names    of the results, identifiers; no two reductions share one
     begin    what is remembered before any state; `first` has the states at time 0
     update   one block of saved states after the other, that at time 0 included; changes `memory`.
-             How they are cut into blocks, and which trajectories come together, is nobody's
-             promise: let the result not depend on it
+             Which trajectories come together is nobody's promise: let the result not depend on
+             it. The blocks of a run are the same in every chunk
     result   one number per trajectory [n] for every name
 
-    Its repr is how a saved ensemble knows that it was made with the same settings.
+    Its repr and its attributes, functions among them, are how a saved ensemble knows that it was
+    made with the same settings (see `fingerprint`); the code of its methods is not looked at.
     """
 
     @property
@@ -64,7 +66,7 @@ class FinalEnergy:
         return {"last": first.mechanical_energy[-1]}
 
     def update(self, memory: Memory, saved: Saved) -> None:
-        memory["last"] = saved.mechanical_energy[-1].clone()
+        memory["last"] = saved.last_energy.clone()
 
     def result(self, memory: Memory) -> dict[str, Tensor]:
         return {"final_energy": memory["last"]}
@@ -83,8 +85,10 @@ class LeastEnergy:
 
     def update(self, memory: Memory, saved: Saved) -> None:
         energy = saved.mechanical_energy
-        known = torch.where(energy.isnan(), torch.inf, energy)
-        memory["least"] = torch.minimum(memory["least"], known.amin(0))
+        least = energy.amin(0)
+        at = (least.isnan() & ~energy[0].isnan()).nonzero()[:, 0]  # lost at these times
+        least[at] = energy[:, at].nan_to_num(torch.inf).amin(0)
+        memory["least"] = torch.fmin(memory["least"], least)
 
     def result(self, memory: Memory) -> dict[str, Tensor]:
         return {"least_energy": memory["least"]}
@@ -109,9 +113,12 @@ class TimeToTarget:
         return {"time": torch.full_like(first.mechanical_energy[0], torch.inf, dtype=torch.float64)}
 
     def update(self, memory: Memory, saved: Saved) -> None:
-        reached = saved.mechanical_energy <= self.target
-        times = torch.where(reached, saved.times[:, None], torch.inf)
-        memory["time"] = torch.minimum(memory["time"], times.amin(0))
+        energy = saved.mechanical_energy
+        # those that reach it now; some, lost at these times, may have
+        may = memory["time"].isinf() & ~(energy.amin(0) > self.target) & ~energy[0].isnan()
+        at = may.nonzero()[:, 0]
+        times = torch.where(energy[:, at] <= self.target, saved.times[:, None], torch.inf)
+        memory["time"][at] = times.amin(0)
 
     def result(self, memory: Memory) -> dict[str, Tensor]:
         return {self.name: torch.where(memory["time"].isinf(), torch.nan, memory["time"])}
@@ -140,11 +147,31 @@ class Mean:
         return {"sum": nothing, "count": torch.zeros((), dtype=torch.float64)}
 
     def update(self, memory: Memory, saved: Saved) -> None:
+        late = saved.times >= self.after
         values = self.observable(saved.state)
-        for time, value in zip(saved.times.tolist(), values, strict=True):
-            if time >= self.after:  # one by one: the sum is that of any other blocks
-                memory["sum"] = memory["sum"] + value
-                memory["count"] = memory["count"] + 1
+        wanted = (len(late), len(memory["sum"]))
+        if not isinstance(values, Tensor) or values.shape != wanted:
+            shape = f"shape {tuple(values.shape)}" if isinstance(values, Tensor) else repr(values)
+            raise ValueError(
+                f"the observable of {self!r} must give one number per saved time and trajectory, "
+                f"here a tensor of shape {wanted}; got {shape}"
+            )
+        memory["sum"] = memory["sum"] + folded(values[late].double())
+        memory["count"] = memory["count"] + late.sum()
 
     def result(self, memory: Memory) -> dict[str, Tensor]:
         return {self.name: memory["sum"] / memory["count"]}
+
+
+def results_of(reduction: Reduction, memory: Memory, size: int) -> dict[str, Tensor]:
+    """What a reduction found; ValueError unless it is one number per trajectory for each name."""
+    found = reduction.result(memory)
+    for name in reduction.names:
+        value = found.get(name)
+        if not isinstance(value, Tensor) or value.shape != (size,):
+            shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            raise ValueError(
+                f"{reduction!r} must have one number per trajectory as result {name!r}, a tensor "
+                f"of shape ({size},) here; got {shape}"
+            )
+    return found

@@ -65,9 +65,10 @@ class Ensemble:
         label = f"{self.settings.get('dynamics', '?')} on {self.settings.get('landscape', '?')}"
         return f"Ensemble({label}, {shape}, {', '.join(self.values)}, {self.status})"
 
-    def conclude(self, finished: bool) -> None:
+    def conclude(self) -> None:
         """Say how it ended, from what is there."""
         done, lost = int(self.computed.sum()), int((self.stopped_at >= 0).sum())
+        finished = done == self.computed.size
         told = [] if finished else [f"interrupted after {done} of {self.computed.size}"]
         told += [f"{lost} of {done} trajectories were lost to overflow"] if lost else []
         self.status = "interrupted" if not finished else "diverged" if lost else "finished"

@@ -10,7 +10,7 @@ from torch import Tensor
 from ...dynamics import Dynamics, State
 from ..field import Field
 
-_TILE = 64  # points: in whole tiles the last bit of f does not depend on a point's place
+TILE = 64  # points: in whole tiles the last bit of f does not depend on a point's place
 
 
 class Saved:
@@ -40,15 +40,33 @@ class Saved:
         numbers = torch.tensor(list(indices), dtype=torch.int64, device=stopped_at.device)
         self.times = numbers.to(torch.float64) * step
         self._states = states
-        self._lost = (stopped_at >= 0) & (stopped_at <= numbers[:, None])  # [T, n]
+        self._lost = None
+        if bool((stopped_at >= 0).any()):
+            self._lost = (stopped_at >= 0) & (stopped_at <= numbers[:, None])  # [T, n]
+
+    @classmethod
+    def of(
+        cls,
+        dynamics: Dynamics,
+        landscape: Field,
+        s: State,
+        step: float = 0.0,
+        index: int = 0,
+        stopped_at: Tensor | None = None,
+    ) -> "Saved":
+        """One state, that after `index` steps."""
+        if stopped_at is None:
+            batch = s.x.shape[s.rank :]
+            stopped_at = torch.full(batch, -1, dtype=torch.int64, device=s.x.device)
+        states = {name: getattr(s, name)[None] for name in dynamics.variables}
+        return cls(dynamics, landscape, step, [index], states, stopped_at)
 
     @cached_property
     def state(self) -> State:
-        any_lost = bool(self._lost.any())
         variables = {}
         for name, value in self._states.items():
-            value = value.movedim(0, value.ndim - 2)
-            variables[name] = torch.where(self._lost, math.nan, value) if any_lost else value
+            value = value.movedim(0, value.ndim - 2).contiguous()
+            variables[name] = value if self._lost is None else value.where(~self._lost, math.nan)
         return State(variables, len(self.landscape.shape))
 
     def stored(self, name: str) -> Tensor:
@@ -60,24 +78,37 @@ class Saved:
     @cached_property
     def potential(self) -> Tensor:
         """f − f* (f* = 0 where it is not known), [T, n]."""
-        value = _in_tiles(self.landscape.f, self.state.x, self.state.rank)
-        return value - (self.landscape.minimum or 0.0)
+        value = in_tiles(self.landscape.f, self.state.x, self.state.rank)
+        return value - self.landscape.minimum if self.landscape.minimum else value
 
     @cached_property
     def mechanical_energy(self) -> Tensor:
         return self.dynamics.mechanical_energy(self.state, self.potential)
+
+    @property
+    def last_energy(self) -> Tensor:
+        """`mechanical_energy` at the last of the times, [n]; alone, where the others are unused."""
+        if "mechanical_energy" in self.__dict__:
+            return self.mechanical_energy[-1]
+        last = Saved.__new__(Saved)
+        last.dynamics, last.landscape, last.times = self.dynamics, self.landscape, self.times[-1:]
+        last._states = {name: value[-1:] for name, value in self._states.items()}
+        last._lost = None if self._lost is None else self._lost[-1:]
+        return last.mechanical_energy[0]
 
     @cached_property
     def energy(self) -> Tensor:
         return self.dynamics.energy(self.state, self.potential)
 
 
-def _in_tiles(function: Callable[[Tensor], Tensor], x: Tensor, rank: int) -> Tensor:
+def in_tiles(function: Callable[[Tensor], Tensor], x: Tensor, rank: int) -> Tensor:
     """function(x), [*batch], of x [*shape, *batch], on a whole number of tiles of points.
 
     A library's sum over coordinates rounds differently in the last, incomplete vector of points.
     """
     points, batch = x.flatten(rank), x.shape[rank:]
-    missing = -points.shape[-1] % _TILE
-    whole = torch.cat((points, points[..., -1:].expand(*x.shape[:rank], missing)), dim=rank)
-    return function(whole)[: points.shape[-1]].reshape(batch)
+    missing = -points.shape[-1] % TILE
+    if missing:
+        more = points[..., -1:].expand(*x.shape[:rank], missing)
+        points = torch.cat((points, more), dim=rank)
+    return function(points)[: math.prod(batch)].reshape(batch)

@@ -1,12 +1,13 @@
 """How many steps each step size takes, and which states are saved."""
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+from ..checks import positive, whole
 
 _SAVED = 1000  # states of a run, about, unless `every` says otherwise
 _ROUND_OFF = 1e-12  # by which until/h may exceed a whole number that it should be
@@ -26,6 +27,11 @@ class Schedule:
     every: int
 
     @property
+    def saved(self) -> int:
+        """How many states are saved."""
+        return 1 + -(-self.steps // self.every)
+
+    @property
     def indices(self) -> list[int]:
         """Of the saved states."""
         last = [] if self.steps % self.every == 0 else [self.steps]
@@ -41,7 +47,7 @@ def schedules(
             "give the step size h once: step=0.01, or grid={'step': [...]}; got "
             + ("neither" if axis is None else "both")
         )
-    sizes = [positive("step", step)] if axis is None else axis.tolist()
+    sizes = [positive("step", step, "the step size h")] if axis is None else axis.tolist()
     if (steps is None) == (until is None):
         raise ValueError(
             "give steps, the same number for every trajectory, or until, the same time; got "
@@ -66,25 +72,3 @@ def saved_times(plans: tuple[Schedule, ...], several: bool) -> np.ndarray:
     for row, known in zip(times, rows, strict=True):
         row[: len(known)] = known
     return times if several else times[0]
-
-
-def whole(name: str, value: Any) -> int:
-    """A whole number >= 1."""
-    try:
-        count = operator.index(value)
-    except TypeError:
-        count = 0
-    if isinstance(value, bool) or count < 1:
-        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
-    return count
-
-
-def positive(name: str, value: Any) -> float:
-    """A finite number > 0."""
-    try:
-        number = math.nan if isinstance(value, str | bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise ValueError(f"{name} must be a finite number > 0; got {value!r}")
-    return number

@@ -12,10 +12,10 @@ import numpy as np
 from ..files import atomic
 from .result import FACTS, Ensemble
 
-_SAVE_EVERY = 30.0  # seconds between two writings of an .npz file
+_SAVE_EVERY = 30.0  # seconds between two writings of an .npz file, at least
 _NOTHING = {"stopped_at": -1, "computed": False}  # where nothing is computed; NaN for the rest
 _AT_ONCE = 2**22  # numbers filled at a time
-_CLOSE = 1e-5  # energies of one state, by another batch or another machine, in single precision
+_CLOSE = 1e-5  # values of one f, by another batch or another machine, in single precision
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,27 @@ class Layout:
         changed = [
             f"{name} = {old.settings.get(name)!r} there, {own.get(name)!r} here"
             for name in {**old.settings, **own}
-            if not _alike(name, old.settings.get(name), own.get(name))
+            if name != "f" and old.settings.get(name) != own.get(name)
         ]
-        pairs = {name: (old.axes.get(name), axis) for name, axis in self.axes.items()}
+        if not _close(old.settings.get("f"), own["f"]):
+            changed.append("other values of f at the starts or around them")
+        if list(old.axes) != list(self.axes):
+            changed.append(f"axes {', '.join(old.axes)} there, {', '.join(self.axes)} here")
         changed += [
             f"other values of {name}"
-            for name, (there, here) in pairs.items()
-            if there is None or not np.array_equal(there, here)
+            for name, axis in self.axes.items()
+            if name in old.axes and not np.array_equal(old.axes[name], axis)
         ]
+        if not np.array_equal(old.times, self.times, equal_nan=True):
+            changed.append("other saved times")
         changed += [f"no {name} there" for name in self.values if name not in old.values]
+        changed += [f"no {name} here" for name in old.values if name not in self.values]
+        changed = changed or [
+            f"{name} is {array.dtype} {array.shape} there, {kind} {shape} here"
+            for name, (shape, kind) in self.values.items()
+            for array in (old.values[name],)
+            if (array.shape, array.dtype) != (shape, kind)
+        ]
         if changed:
             raise ValueError(
                 f"{where} has an ensemble made otherwise: {'; '.join(changed)}. Name another out, "
@@ -65,8 +77,8 @@ class Layout:
 class Storage:
     """The arrays of an ensemble, filled as chunks of trajectories are finished.
 
-    out    None: in memory; a name that ends in .npz: in memory, written every half a minute and
-           at the end; any other: a folder of memory-mapped arrays
+    out    None: in memory; a name that ends in .npz: in memory, written at the end, and after a
+           chunk if half a minute has passed; any other: a folder of memory-mapped arrays
     owner  False in all but one of several processes, which alone writes files
     """
 
@@ -159,11 +171,12 @@ def _fill(name: str, array: np.ndarray) -> None:
         flat[begin : begin + _AT_ONCE] = nothing
 
 
-def _alike(name: str, there: Any, here: Any) -> bool:
-    """Equal, or the energy of one state computed by two machines."""
-    if name == "initial_energy" and there is not None:
-        return math.isclose(there, here, rel_tol=_CLOSE)
-    return there == here
+def _close(there: Any, here: list[float]) -> bool:
+    """Numbers that two machines may have computed."""
+    if there is None or len(there) != len(here):
+        return False
+    size = np.abs([value for value in here if math.isfinite(value)] or [0.0]).max()
+    return np.allclose(there, here, rtol=_CLOSE, atol=_CLOSE * _CLOSE * size, equal_nan=True)
 
 
 def as_path(out: Any) -> Path | None:

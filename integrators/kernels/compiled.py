@@ -38,30 +38,47 @@ class NoCompilerError(RuntimeError):
     """There is no C compiler, or it cannot compile a source."""
 
 
+class _TooSlowError(NoCompilerError):
+    """The compiler works, but takes too long for a source."""
+
+
 def load(source: str, flags: tuple[str, ...] = ()) -> ctypes.CDLL | None:
     """The library of a C source, compiled with `FLAGS` and `flags` if it is not in the cache.
 
-    None where there is no working C compiler (the environment's `CC`, else cc, gcc or clang);
-    a warning says so once. Several threads and processes may compile one source at once.
+    None where there is no working C compiler (the environment's `CC`, else cc, gcc or clang), or
+    where it takes longer than two minutes; `why` says which, and a warning says so once. What
+    failed is not tried again in this process. Several threads and processes may compile one source
+    at once.
     """
+    return _made(source, flags)[0]
+
+
+def why(source: str, flags: tuple[str, ...] = ()) -> str:
+    """Why `load` has no library of a source; empty if it has one."""
+    return _made(source, flags)[1]
+
+
+def _made(source: str, flags: tuple[str, ...]) -> tuple[ctypes.CDLL | None, str]:
     with _lock:
         return _loaded(source, flags)
 
 
 @cache
-def _loaded(source: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
-    reason = ""
+def _loaded(source: str, flags: tuple[str, ...]) -> tuple[ctypes.CDLL | None, str]:
+    reason, advice = "", "install a C compiler such as gcc, or let CC name one"
     try:
         compiler = find_compiler()
         for folder in _folders():
             try:
-                return ctypes.CDLL(str(_library(source, flags, compiler, folder)))
+                return ctypes.CDLL(str(_library(source, flags, compiler, folder))), ""
             except OSError as error:  # a full disk, or one from which nothing may be run
-                reason = str(error)
+                reason, advice = str(error), "let DASHPOT_CACHE name a folder to keep libraries in"
+    except _TooSlowError as error:
+        reason, advice = str(error), "what is large runs without a kernel"
     except NoCompilerError as error:
         reason = str(error)
-    _warn(reason)
-    return None
+    _warn(f"{reason}; {advice}")
+    return None, reason
 
 
 _warned: list[str] = []
@@ -69,12 +86,7 @@ _warned: list[str] = []
 
 def _warn(reason: str) -> None:
     if not _warned:
-        warnings.warn(
-            f"dashpot computes more slowly: {reason}; install a C compiler such as gcc, or let CC "
-            "name one",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        warnings.warn(f"dashpot computes more slowly: {reason}", RuntimeWarning, stacklevel=2)
     _warned.append(reason)
 
 
@@ -127,7 +139,10 @@ def _compile(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], wor
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        said = f"{compiler[0]} takes longer than {_TIMEOUT} s for a kernel"
+        raise _TooSlowError(said) from None
+    except OSError as error:
         raise NoCompilerError(f"{compiler[0]} does not run: {error}") from None
     if done.returncode or not library.exists():
         said = done.stderr.strip().splitlines() or ["no message"]

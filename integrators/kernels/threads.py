@@ -1,8 +1,8 @@
 """Threads that run pieces of a kernel side by side: ctypes gives up Python's lock for a call."""
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 
 import torch
@@ -23,10 +23,25 @@ def side_by_side(call: Callable[[int, int], object], total: int, threads: int) -
     others = [pool.submit(call, *ends[k : k + 2]) for k in range(1, threads)]
     try:
         call(*ends[:2])
-    finally:  # also when interrupted: nobody may go on writing afterwards
-        wait(others)
+    finally:
+        _wait_for(others)
     for other in others:
         other.result()
+
+
+def _wait_for(others: Sequence[Future[object]]) -> None:
+    """Until all are done, also when interrupted: nobody may go on writing afterwards.
+
+    What the calls write to is kept by those who wait here.
+    """
+    interrupt: KeyboardInterrupt | None = None
+    while not all(other.done() for other in others):
+        try:
+            wait(others)
+        except KeyboardInterrupt as pressed:
+            interrupt = pressed
+    if interrupt is not None:
+        raise interrupt
 
 
 @cache

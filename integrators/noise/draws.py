@@ -64,8 +64,8 @@ class Source:
 
     @property
     def tick(self) -> Any:
-        """How long a tick lasts, where `finest` says so."""
-        return self.noise.finest if self.noise.finest is not None else self.step
+        """How long a tick lasts: a whole fraction of the step, `finest` but for rounding."""
+        return self.step / (self.per_step or 1)
 
     def normals(self, part: NoisyPart, tick: int, count: int) -> Tensor:
         """[count, *shape of the noisy variable, *batch], standard normal."""

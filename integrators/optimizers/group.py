@@ -1,7 +1,9 @@
 """What a step of an optimizer moves, and how: the parts of the word, one after the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import torch
@@ -13,8 +15,9 @@ from ..kernels.fused.rounding import key, to_bfloat16
 from ..step import apply
 from ..words.word import Substep
 from .options import kept_type, number, waits
+from .portions import Cut
 from .state import last_size
-from .tensors import as_found, at_least_single, computable, first_element, gradient_of, sums_of
+from .tensors import as_found, at_least_single, computable, gradient_of, numbering, sums_of
 
 Piece = tuple[Part, Any]
 """A part with its own hyperparameters, and the time for which it flows."""
@@ -26,14 +29,18 @@ class ActiveGroup:
     closing, opening  the pieces of the word that belong to the last step and to this one
     group             the settings
     states            the optimizer's state of each parameter
-    places            of each parameter, among all of the optimizer
+    places            of each parameter, among all of the optimizer, where these are counted
     impulse           p/∇f at a parameter's first step; None for those that start at rest
     scale             by which gradients are to be divided, as a GradScaler says
+    in_rows           whether kernels walk along rows, by which the elements are then counted
     tracing           for torch's compiler numbers are tensors: other numbers compile nothing anew
 
     With a tensor lr and `capturable` (or `differentiable`) the step sizes are tensors on the
     device, which nobody waits for. What lr = 0 must not change is then put back at the end.
+    It is `begin`, for the whole or for its portions, that reads the tensors.
     """
+
+    state: State
 
     def __init__(
         self,
@@ -47,22 +54,66 @@ class ActiveGroup:
         impulse: Any,
         scale: Tensor | None = None,
         tracing: bool = False,
+        in_rows: bool = False,
     ) -> None:
         self.group, self.params, self.states, self.places = group, params, states, places
-        self.dynamics, self._scale = dynamics, scale
+        self.dynamics, self._scale, self._impulse = dynamics, scale, impulse
         self.shared = [name for name in dynamics.scalars if name != "t"]
-        self._bundle = Bundle(
-            [], sums_of(params), group["foreach"] is not False and not self._graph
-        )
+        self._cuts = [Cut(place) for place in range(len(params))]
+        self._grads: list[Tensor] | None = None
+        self._bundle = self._bundle_of(params)
         self._kept = self._found()
+        self._numberings = self._counted(in_rows) if kept_type(group) else []
         self._device = self._kept["x"][0].device
         self.moves: Tensor | None = None
         self._set_sizes(tracing)
+        self.pieces = self._timed((closing, self.last), (opening, self.h), tracing=tracing)
+
+    def begin(self) -> None:
+        """Take the state and the gradients as they are now."""
         self.state = State({**self._read(), "g": self.gradients()})
         self._before = {name: getattr(self.state, name) for name in self._kept}
-        if impulse is not None:
-            self._start(impulse)
-        self.pieces = self._timed((closing, self.last), (opening, self.h), tracing=tracing)
+        if self._impulse is not None:
+            self._start(self._impulse)
+
+    def portions(self, portions: Sequence[Sequence[Cut]]) -> Iterator["ActiveGroup"]:
+        """Itself in parts independent of each other, each of which begins when it is asked for."""
+        grads = [gradient_of(param) for param in self.params]
+        for cuts in portions:
+            one = copy.copy(self)
+            one._narrow(cuts, grads)
+            one.begin()
+            yield one
+
+    def _narrow(self, cuts: Sequence[Cut], grads: Sequence[Tensor]) -> None:
+        """Become what lies in some cuts."""
+        self._cuts, everyone = [*cuts], range(len(self.params))
+
+        def chosen(things: Sequence[Any]) -> list[Any]:
+            return [things[cut.place] for cut in cuts]
+
+        def narrowed(value: Any) -> Any:
+            return value.like(chosen(value.tensors)) if isinstance(value, Bundle) else value
+
+        if [cut.place for cut in cuts] != [*everyone]:
+            self.params, self.states = chosen(self.params), chosen(self.states)
+            self.places = chosen(self.places) if self.places else []
+            self._numberings = chosen(self._numberings) if self._numberings else []
+            self._bundle = self._bundle_of(self.params)
+        self._kept = {
+            name: [
+                t if name in self.dynamics.scalars else cut.of(t)
+                for cut, t in zip(cuts, chosen(tensors), strict=True)
+            ]
+            for name, tensors in self._kept.items()
+        }
+        self._grads = [cut.of(grads[cut.place]) for cut in cuts]
+        self.last = narrowed(self.last)
+        self.pieces = [piece and (piece[0], narrowed(piece[1])) for piece in self.pieces]
+
+    def _bundle_of(self, params: Sequence[Tensor]) -> Bundle:
+        foreach = self.group["foreach"] is not False and not self._graph
+        return Bundle([], sums_of(params), foreach)
 
     @property
     def _graph(self) -> bool:
@@ -75,6 +126,11 @@ class ActiveGroup:
         names = self.dynamics.variables[1:]
         kept = {name: [computable(state[name]) for state in self.states] for name in names}
         return {"x": [computable(param) for param in self.params], **kept}
+
+    def _counted(self, in_rows: bool) -> list[tuple[tuple[int, ...], int]]:
+        mine = ({name: ts[i] for name, ts in self._kept.items()} for i in range(len(self.params)))
+        pairs = zip(self.params, mine, strict=True)
+        return [numbering(param, kept, in_rows) for param, kept in pairs]
 
     def _read(self) -> dict[str, Bundle]:
         variables = {}
@@ -93,8 +149,8 @@ class ActiveGroup:
         """The gradients as they are now."""
         if any(param.grad is None for param in self.params):
             raise RuntimeError("a gradient disappeared between two calls of the closure")
-        grads = [gradient_of(param).to(self._type(i)) for i, param in enumerate(self.params)]
-        bundle = self._bundle.like(grads)
+        grads = self._grads or [gradient_of(param) for param in self.params]
+        bundle = self._bundle.like([grad.to(self._type(i)) for i, grad in enumerate(grads)])
         if self._scale is not None:
             bundle = bundle / self._scale
         return -bundle if self.group["maximize"] else bundle
@@ -190,6 +246,11 @@ class ActiveGroup:
             if bundle is self._before[name]:
                 continue
             values = bundle.tensors
+            if name in self.dynamics.scalars:  # the last cut of a parameter says how late it is
+                ends = [cut.ends for cut in self._cuts]
+                kept, values = [*compress(kept, ends)], [*compress(values, ends)]
+                if not kept:
+                    continue
             if self.moves is not None:
                 pairs = zip(values, kept, strict=True)
                 values = [torch.where(self.moves.to(t.device), v, t) for v, t in pairs]
@@ -209,7 +270,8 @@ class ActiveGroup:
             return value
         stream = self.dynamics.variables.index(name)
         numbered = key(self.group["noise"], self.places[place], self.states[place]["steps"], stream)
-        return to_bfloat16(value, numbered, first_element(self.params[place]))
+        strides, first = self._numberings[place]
+        return to_bfloat16(value, numbered, strides, first + self._cuts[place].first(strides))
 
     def count(self) -> None:
         """What is to be known of this step at the next one."""

@@ -11,7 +11,21 @@ from ...dynamics import Dynamics
 from ..noise.parameters import ParameterNoise
 from ..words.word import Substep, Word
 from .options import IMPLEMENTATION, kept_type
-from .state import check_origin, fresh, refuse_sparse, restored
+from .state import check_origin, check_shapes, fresh, refilled, restored
+
+
+class Places:
+    """Where parameters stand among all of an optimizer; counted once, if anyone asks."""
+
+    def __init__(self, groups: Iterable[Mapping[str, Any]]) -> None:
+        self._groups = groups
+        self._places: dict[Tensor, int] = {}
+
+    def __call__(self, params: Iterable[Tensor]) -> list[int]:
+        if not self._places:
+            everyone = chain.from_iterable(group["params"] for group in self._groups)
+            self._places = {param: place for place, param in enumerate(everyone)}
+        return [self._places[param] for param in params]
 
 
 class StateOptimizer(torch.optim.Optimizer):
@@ -26,17 +40,17 @@ class StateOptimizer(torch.optim.Optimizer):
         """p/∇f at a parameter's first step; None where it starts at rest."""
         return 1.0 if group["momentum_init"] == "gradient" else None
 
-    def _prepare(self, group: Mapping[str, Any], params: Iterable[Tensor]) -> None:
-        """Make the state of parameters where it is new, all of it, whatever lr is."""
+    def _prepare(self, group: Mapping[str, Any], params: Sequence[Tensor]) -> list[dict[str, Any]]:
+        """The state of parameters; where it is new it is made, all of it, whatever lr is."""
         counted = self.noise is not None or group["state_dtype"] is not None
         sized = bool(self.closing) or self._impulse(group) is not None
         names = [*self.dynamics.variables[1:], *["h"] * sized, *["steps"] * counted]
-        for param in params:
-            refuse_sparse(param, group)
-            state = self.state[param]
-            for name in names:
+        states = [self.state[param] for param in params]
+        for name in names:
+            for param, state in zip(params, states, strict=True):
                 if name not in state:
                     state[name] = self._fresh(name, param, group)
+        return states
 
     def _fresh(self, name: str, param: Tensor, group: Mapping[str, Any]) -> Any:
         if name in ("h", "steps"):
@@ -51,27 +65,32 @@ class StateOptimizer(torch.optim.Optimizer):
         """As torch's, but state keeps the precision it was saved with (float32 at least).
 
         How is computed (`foreach`, `fused`, `capturable`, `differentiable`, `state_dtype`) stays
-        as it is here. Raises ValueError for the state of another word or of another optimizer.
+        as it is here; an lr or hyperparameter that is a tensor remains that tensor, with the loaded
+        value. Raises ValueError, before anything is changed, for the state of another word, of
+        another optimizer, or of parameters of other shapes.
         """
-        ways = [{name: group[name] for name in IMPLEMENTATION} for group in self.param_groups]
-        seeds = [group.get("noise") for group in self.param_groups]
+        before = [{**group} for group in self.param_groups]
+        filled: dict[int, float] = {}
         loaded: dict[str, Any] = {}
 
         def look(_: Any, given: dict[str, Any]) -> None:  # after all hooks of the user's
             check_origin(given, self.word.text, self.dynamics.name)
+            check_shapes(given, self.param_groups, self.dynamics)
             loaded.update(given)
 
         def restore(_: Any) -> None:  # before all hooks of the user's
             ids = chain.from_iterable(group["params"] for group in loaded["param_groups"])
-            for group, way, seed in zip(self.param_groups, ways, seeds, strict=True):
-                group.update(way)
-                if seed is None:
+            for group, own in zip(self.param_groups, before, strict=True):
+                group.update({name: own[name] for name in IMPLEMENTATION})
+                if "noise" not in own:
                     group.pop("noise", None)
                 else:
-                    group.setdefault("noise", seed)
+                    group.setdefault("noise", own["noise"])
+                for name in ("lr", "weight_decay", *self.dynamics.hyperparameters):
+                    group[name] = refilled(own[name], group[name], filled)
                 for param in group["params"]:
                     for name, value in loaded["state"].get(next(ids), {}).items():
-                        kept = restored(value, name, param, self.dynamics, kept_type(way))
+                        kept = restored(value, name, param, self.dynamics, kept_type(own))
                         self.state[param][name] = kept
 
         hooks = (
@@ -83,12 +102,6 @@ class StateOptimizer(torch.optim.Optimizer):
         finally:
             for hook in hooks:
                 hook.remove()
-
-    def _places(self, params: Sequence[Tensor]) -> list[int]:
-        """Where parameters stand among all of the optimizer."""
-        everyone = chain.from_iterable(group["params"] for group in self.param_groups)
-        places = {param: place for place, param in enumerate(everyone)}
-        return [places[param] for param in params]
 
     def _share(self, group: Mapping[str, Any], moved: Sequence[Tensor]) -> None:
         """Parameters without a gradient keep the friction of their group."""

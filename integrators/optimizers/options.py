@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +32,14 @@ class Common(TypedDict, total=False):
     state_dtype: torch.dtype | str | None
 
 
-IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable", "state_dtype")
-"""Settings of how, not of what, is computed: a loaded state does not change them."""
+IMPLEMENTATION: dict[str, Any] = {
+    "foreach": None,
+    "fused": None,
+    "capturable": False,
+    "differentiable": False,
+    "state_dtype": None,
+}
+"""How, not what, is computed, unless it is said: a loaded state does not change it."""
 
 _OF_ALL = ("differentiable", "state_dtype")  # the same for every group
 
@@ -134,6 +141,11 @@ def _check_hyperparameters(group: Mapping[str, Any], dynamics: Dynamics) -> None
 
 
 def _check_implementation(group: Mapping[str, Any], dynamics: Dynamics) -> None:
+    for name in ("maximize", *IMPLEMENTATION):
+        allowed = (True, False, IMPLEMENTATION.get(name, False))
+        if name != "state_dtype" and not any(group[name] is value for value in allowed):
+            words = "True, False or None" if None in allowed else "True or False"
+            raise ValueError(f"{name} must be {words}; got {group[name]!r}")
     chosen = [name for name in ("foreach", "fused", "capturable", "differentiable") if group[name]]
     for one, other in (
         ("foreach", "fused"),
@@ -156,7 +168,13 @@ def _check_implementation(group: Mapping[str, Any], dynamics: Dynamics) -> None:
 
 
 def check_params(params: list[Tensor], group: Mapping[str, Any]) -> None:
-    """ValueError for parameters that the settings do not fit."""
+    """ValueError for parameters that the settings do not fit, or of numbers that cannot move."""
+    for place, param in enumerate(params):
+        if not (param.is_complex() or (param.is_floating_point() and param.element_size() > 1)):
+            raise ValueError(
+                f"parameter {place} of the group (shape {tuple(param.shape)}) is of {param.dtype}; "
+                "parameters must be floating-point numbers of 16 bits or more, or complex"
+            )
     if group["state_dtype"] is not None and any(p.is_complex() for p in params):
         raise ValueError(f"state_dtype={group['state_dtype']} is for real parameters only")
 
@@ -195,6 +213,18 @@ def name_of_type(state_dtype: Any) -> str | None:
 def kept_type(group: Mapping[str, Any]) -> torch.dtype | None:
     """The type in which a group keeps what is shaped like a parameter; None: float32 or better."""
     return None if group["state_dtype"] is None else torch.bfloat16
+
+
+def plain(value: Any) -> Any:
+    """A setting as a group keeps it: numpy's numbers as Python's, tensors of one number as 0-dim.
+
+    A checkpoint can then be loaded with weights_only. The tensor is a view of the one given.
+    """
+    if isinstance(value, np.generic | np.ndarray) and value.size == 1:
+        return value.item()
+    if isinstance(value, Tensor) and value.ndim and value.numel() == 1:
+        return value.reshape(())
+    return value
 
 
 def number(value: Any) -> float:

@@ -1,6 +1,6 @@
 """The state of a parameter: how it is made, kept, and loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -48,9 +48,55 @@ def restored(
     if not isinstance(value, Tensor):
         return value
     dtype = torch.promote_types(value.dtype, torch.float32)
-    if kept is not None and name in dynamics.variables and value.shape == param.shape:
-        dtype = torch.float64 if name in dynamics.scalars else kept
+    if name in dynamics.scalars:
+        dtype = torch.float64
+    elif kept is not None and name in dynamics.variables and value.shape == param.shape:
+        dtype = kept
     return value.to(param.device, dtype, copy=True)
+
+
+def shape_kept(dynamics: Dynamics, name: str, param: Tensor) -> tuple[int, ...]:
+    """The shape of a variable in the state of a parameter; a complex one has complex momenta."""
+    if name in dynamics.scalars:
+        return ()
+    whole = real_shape(param)
+    shape = dynamics.shape_of(name, whole)
+    return tuple(param.shape) if shape == whole else shape
+
+
+def check_shapes(
+    state_dict: Mapping[str, Any], groups: Iterable[Mapping[str, Any]], dynamics: Dynamics
+) -> None:
+    """ValueError for the state of parameters of other shapes."""
+    for theirs, group in zip(state_dict["param_groups"], groups, strict=False):
+        for place, (number, param) in enumerate(
+            zip(theirs["params"], group["params"], strict=False)
+        ):
+            kept = state_dict["state"].get(number, {})
+            for name in {*dynamics.variables[1:]} & {*kept}:
+                shape, found = shape_kept(dynamics, name, param), tuple(kept[name].shape)
+                if found != shape:
+                    who = group.get("param_names", {place: f"parameter {place} of its group"})[
+                        place
+                    ]
+                    raise ValueError(
+                        f"the loaded {name} of {who} has the shape {found}; a parameter of shape "
+                        f"{tuple(param.shape)} has a {name} of shape {shape}"
+                    )
+
+
+def refilled(own: Any, value: Any, filled: dict[int, float]) -> Any:
+    """A loaded setting; a tensor remains the same one, since a captured graph looks there.
+
+    filled  what tensors hold by now, by id: two groups may share one and no longer agree
+    """
+    if not isinstance(own, Tensor):
+        return value
+    value = float(value)
+    if filled.setdefault(id(own), value) != value:
+        return torch.full_like(own, value, requires_grad=False)
+    with torch.no_grad():
+        return own.fill_(value)
 
 
 def last_size(state: Mapping[str, Any]) -> float:
@@ -69,11 +115,12 @@ def check_origin(state_dict: Mapping[str, Any], word: str, dynamics: str) -> Non
             raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
 
 
-def refuse_sparse(param: Tensor, group: Mapping[str, Any]) -> None:
-    if param.grad is not None and param.grad.is_sparse:
-        place = next(i for i, other in enumerate(group["params"]) if other is param)
-        raise RuntimeError(
-            f"parameter {place} of the group (shape {tuple(param.shape)}) has a sparse "
-            "gradient, which damped dynamics cannot use: momentum moves every coordinate. "
-            "Make the layer with sparse=False"
-        )
+def refuse_sparse(group: Mapping[str, Any]) -> None:
+    """RuntimeError at a gradient that does not have every element."""
+    for place, param in enumerate(group["params"]):
+        if param.grad is not None and param.grad.layout is not torch.strided:
+            raise RuntimeError(
+                f"parameter {place} of the group (shape {tuple(param.shape)}) has a sparse "
+                "gradient, which damped dynamics cannot use: momentum moves every coordinate. "
+                "Make the layer with sparse=False"
+            )

@@ -1,13 +1,14 @@
 """How parameters and their state are computed with: as real tensors of what is here."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ..bundle import Sums
+from ..kernels.fused.layout import order_of
 
 
 def computable(tensor: Tensor) -> Tensor:
@@ -78,6 +79,8 @@ class _ShardedSums(Sums):
     def mean(self, tensor: Tensor, place: int, axes: tuple[int, ...]) -> Tensor:
         if not axes:
             return tensor
+        if not self._params[place].numel():
+            return torch.zeros_like(tensor.sum(dim=axes, keepdim=True))
         cuts = [cut for cut in _cuts(self._params[place]) if cut[1] in axes]
         whole, cut_axes = real_shape(self._params[place]), {axis for _, axis in cuts}
         sizes = [whole[axis] if axis in cut_axes else tensor.shape[axis] for axis in axes]
@@ -104,12 +107,18 @@ def _added(here: Tensor, groups: Sequence[Any]) -> Tensor:
     return here
 
 
-def first_element(param: Tensor) -> int:
-    """Which element of the whole parameter, row by row, is the first one here."""
+def numbering(
+    param: Tensor, kept: Mapping[str, Tensor], in_rows: bool
+) -> tuple[tuple[int, ...], int]:
+    """How the elements of the whole parameter are counted: strides, and the first one here.
+
+    kept     its variables, if they are here as wholes
+    in_rows  whether a kernel has to walk along rows
+    """
     if not is_sharded(param):
-        return 0
-    strides = [math.prod(param.shape[axis + 1 :]) for axis in range(param.ndim)]
-    return sum(o * s for o, s in zip(_window(param)[1], strides, strict=True))
+        return order_of(kept, in_rows), 0
+    strides = order_of({"x": param}, in_rows)
+    return strides, sum(o * s for o, s in zip(_window(param)[1], strides, strict=True))
 
 
 def shard_of(param: Tensor) -> Callable[[Tensor], Tensor]:

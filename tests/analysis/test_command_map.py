@@ -15,6 +15,7 @@ from dashpot.dynamics import CD, LDHD
 from dashpot.integrators import simulate
 from dashpot.integrators.ensembles import Ensemble, FittedRate, TimeToTarget, ensemble
 from dashpot.integrators.ensembles.chunk import Chunk
+from dashpot.integrators.ensembles.job import Job
 from dashpot.landscapes import Quadratic, Rosenbrock
 
 RANGES = ("--gamma", "0.1:10", "--c", "0.1:1e3", "--points", "5")
@@ -78,13 +79,85 @@ def test_a_broken_off_map_goes_on(tmp_path, monkeypatch):
         run(self, engine, tell)
 
     monkeypatch.setattr(Chunk, "run", second_is_interrupted)
-    monkeypatch.setattr("dashpot.integrators.ensembles.job._LARGEST", 64)
+    monkeypatch.setattr(Job, "chunk_size", lambda self, asked, ranks: 64)
     broken = mapped(tmp_path, *arguments, code=130)
     assert broken.status == "interrupted" and broken.computed.sum() == 64
     again = mapped(tmp_path, *arguments)
     assert len(calls) == 2 + 2  # chunks of 64, 64 and 16
     assert all(again[name].tobytes() == whole[name].tobytes() for name in whole.values)
     assert main(["map", *arguments, "--target", "1", "--output", str(tmp_path / "map.npz")]) == 2
+
+
+def test_ctrl_c_at_once_writes_no_figure(tmp_path, monkeypatch, capsys):
+    def interrupted(self, engine, tell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Chunk, "run", interrupted)
+    out = tmp_path / "map.png"
+    assert main(["map", "CD", "rosenbrock", *RANGES, "--steps", "9", "--output", str(out)]) == 130
+    shown = capsys.readouterr().out
+    assert "25 trajectories (torch), interrupted before one was finished" in shown
+    assert "%" not in shown and not out.exists()
+
+
+def test_ctrl_c_while_it_is_drawn_is_told_as_that(tmp_path, monkeypatch, capsys):
+    def interrupted(found, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dashpot.analysis.commands.map.plot_map", interrupted)
+    outs = [str(tmp_path / name) for name in ("map.png", "map.npz")]
+    assert main(["map", "CD", "rosenbrock", *RANGES, "--steps", "9", "--output", *outs]) == 130
+    shown = capsys.readouterr()
+    assert "finished" in shown.out and f"{outs[1]} written" in shown.out
+    assert "interrupted while the map was drawn" in shown.err
+    assert Ensemble.load(outs[1]).status == "finished"
+
+
+def test_shares_are_of_what_is_computed(tmp_path, monkeypatch, capsys):
+    """64 of 144 trajectories, those of the least friction, of which some reach 1e3 at once."""
+    run, calls = Chunk.run, []
+
+    def second_is_interrupted(self, engine, tell):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        run(self, engine, tell)
+
+    monkeypatch.setattr(Chunk, "run", second_is_interrupted)
+    monkeypatch.setattr(Job, "chunk_size", lambda self, asked, ranks: 64)
+    arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "9", "--target", "1e3")
+    found = mapped(tmp_path, *arguments, code=130)
+    assert found.computed.sum() == 64
+    told = capsys.readouterr().out
+    assert "interrupted after 64 of them\n100.0% reached E <= 1000, 0.0%" in told
+    axes = plot_map(found)
+    texts = [text.get_text() for text in axes[2].figure.axes[-1].get_yticklabels()]
+    assert texts == ["reached\n100%", "not reached\n0%", "overflow\n0%"]
+    plt.close("all")
+
+
+def test_it_says_what_it_takes_beside_the_bar(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    arguments = ("CD", "rosenbrock", *RANGES, "--steps", "20", "--starts", "2")
+    mapped(tmp_path, *arguments)
+    told = (
+        "50 trajectories (5 × 5 × 2 starts) of 2 coordinates: 20 steps each, 1e+03 in all; memory"
+    )
+    assert told in capsys.readouterr().err
+
+
+def test_every_panel_has_the_same_limits():
+    """Also one in which nothing is known; the cells reach half a step beyond the values."""
+    grid = {"gamma": [0.1, 1.0], "c": [1.0, 100.0]}
+    found = ensemble(
+        CD, Rosenbrock(2), grid=grid, step=0.1, steps=5, backend="torch",
+        reduce=[TimeToTarget(1e-300), FittedRate(after=1e3)],
+    )  # fmt: skip
+    assert np.isnan(found["rate"]).all() and np.isnan(found["time_to_target"]).all()
+    for ax in plot_map(found):
+        assert ax.get_xlim() == pytest.approx((0.1 / 10**0.5, 10**0.5), rel=1e-12)
+        assert ax.get_ylim() == pytest.approx((0.1, 1e3), rel=1e-12)
+    plt.close("all")
 
 
 @pytest.mark.parametrize("ending", ["png", "svg"])
@@ -182,6 +255,28 @@ def test_every_dynamics_and_every_landscape(tmp_path):
         (("CD", "himmelblau", *RANGES, "--dimension", "3"), "--dimension goes with rosenbrock"),
         (("CD", "rosenbrock", *RANGES, "--dimension", "1"), "--dimension of rosenbrock"),
         (("CD", "rosenbrock", *RANGES, "--gama", "1:2"), "--gama"),
+        (("CD", "rosenbrock", *RANGES, "--device", "cuda:9999"), "--device cuda:9999: torch finds"),
+        (("CD", "rosenbrock", *RANGES, "--device", "tpu"), "--device must be cpu or cuda; got tpu"),
+        (
+            ("CD", "rosenbrock", *RANGES, "--points", "100000"),
+            "10000000000 trajectories .100000 × 100000. need 522 GiB.*fewer --points",
+        ),
+        (("CD", "rosenbrock", *RANGES, "--points", str(10**30)), "need .* GiB"),
+        (
+            ("CD", "rosenbrock", *RANGES, "--dimension", "1000000", "--starts", "10000"),
+            "250000 trajectories .5 × 5 × 10000 starts. need 79.3 GiB",
+        ),
+        (
+            ("CD", "rosenbrock", *RANGES, "--dimension", str(10**12)),
+            "--dimension of rosen.* at most",
+        ),
+        (("CD", "lj99999", *RANGES), r"lj99999 has 5e\+09 pairs.*1000 atoms at most"),
+        (
+            ("CD", "rosenbrock", *RANGES, "--until", "1e18"),
+            r"25 trajectories .5 × 5. of 2 coordinates: 1e\+20 steps each, 2.5e\+21 in all.*years",
+        ),
+        (("CD", "rosenbrock", *RANGES, "--steps", str(10**20)), r"1e\+20 steps each"),
+        (("CD", "rosenbrock", *RANGES, "--step", "1e-320"), "for ever"),
     ],
 )
 def test_bad_calls(arguments, words, capsys):

@@ -1,6 +1,7 @@
 """Ensembles: the numbers of single runs, whatever the chunks; grids, step sizes, noise, losses."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from dashpot.integrators.ensembles import (
     chunk,
     ensemble,
 )
+from dashpot.integrators.ensembles.job import Job
 from dashpot.landscapes import (
     Landscape,
     LennardJones,
@@ -132,6 +134,7 @@ def test_chunks_change_no_bit(
     def made(**extra: Any) -> Ensemble:
         return ensemble(dynamics, landscape, **common, store=("x",), backend=backend, **extra)
 
+    monkeypatch.setattr(chunk, "_ROWS", 4)  # several blocks of saved states
     try:
         whole = made()
     except ValueError as error:
@@ -139,7 +142,6 @@ def test_chunks_change_no_bit(
             raise
         pytest.skip(str(error))  # no C compiler, for example
     assert same(whole, made(chunk=1)) and same(whole, made(chunk=128))
-    monkeypatch.setattr(chunk, "_HELD", 1)  # one saved state at a time
     monkeypatch.setattr(chunk, "_PATIENCE", 0.0)  # one step at a time
     assert same(whole, made(chunk=64))
 
@@ -180,6 +182,35 @@ def test_lost_trajectories(every: int) -> None:
     kept = [*range(0, 400, every), 400]
     assert np.array_equal(found["x"][:, 0], run["x"][kept].numpy(), equal_nan=True)
     assert np.isfinite(found["least_energy"]).all()
+
+
+@pytest.mark.parametrize(
+    ("steps", "grid", "backend", "least"),
+    [
+        (200_000, {"gamma": linspace(0, 1, 90), "c": linspace(0, 1, 90)}, "c", 16),
+        (200_000, {"gamma": linspace(0, 1, 90), "step": linspace(0.1, 1, 90)}, "c", 16),
+        (200_000, {"gamma": linspace(0, 1, 500), "c": linspace(0, 1, 500)}, "torch", 16),
+        (200_000, {"gamma": linspace(0, 1, 1000), "c": linspace(0, 1, 1000)}, "c", 16),
+        (10, {"gamma": linspace(0, 1, 90), "c": linspace(0, 1, 90)}, "c", 1),
+    ],
+)
+def test_a_long_run_is_cut_into_many_chunks(
+    steps: int, grid: Any, backend: Any, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C loses the present one; a short run is not worth cutting."""
+    seen = []
+
+    def looked_at(self: Job, *_: Any) -> Any:
+        seen.append(len(self.pending(self.chunk_size(None, 1), np.zeros(self.grid.shape, bool))))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(Job, "decided", lambda self: replace(self, backend=backend))
+    monkeypatch.setattr(Job, "layout", looked_at)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble(CD(0.1, 1.0), Rosenbrock(2), grid=grid, steps=steps,
+                 step=None if "step" in grid else 0.1)  # fmt: skip
+    assert seen[0] >= least and (least > 1 or seen[0] == 1)
 
 
 class Largest(TorchDispatchMode):

@@ -9,10 +9,11 @@ import pytest
 import torch
 from ensemble_on_ranks import interrupted_on_a_rank, noisy_ensemble, on_a_rank
 from ranks import on_ranks
+from tqdm import tqdm
 
 from dashpot.dynamics import CD, LDHD
-from dashpot.integrators.ensembles import Ensemble, FinalEnergy, TimeToTarget, ensemble
-from dashpot.landscapes import Quadratic
+from dashpot.integrators.ensembles import Ensemble, FinalEnergy, Mean, TimeToTarget, ensemble
+from dashpot.landscapes import Landscape, Quadratic
 
 GRID = {"gamma": np.linspace(0.1, 1, 16), "c": np.geomspace(0.1, 10, 12)}  # 3 chunks of 64
 STEPS = 20
@@ -91,11 +92,14 @@ def test_ctrl_c_keeps_what_is_done_and_the_rest_is_done_later(
         ({"steps": 21}, ["steps = [20] there, [21] here"]),
         ({"every": 4}, ["every = [5] there, [4] here"]),
         ({"word": "BCDA"}, ["word = 'BACD' there, 'BCDA' here"]),
-        ({"x0": [1.0, 2.0]}, ["initial_energy", "starts"]),
-        ({"landscape": Quadratic([1.0, 5.0])}, ["landscape", "initial_energy"]),
+        ({"x0": [1.0, 2.0]}, ["starts", "other values of f"]),
+        ({"landscape": Quadratic([1.0, 5.0])}, ["landscape", "other values of f"]),
         ({"grid": {**GRID, "c": np.geomspace(0.1, 11, 12)}}, ["other values of c"]),
         ({"reduce": [FinalEnergy(), TimeToTarget(0.2)]}, ["TimeToTarget(target=0.1"]),
         ({"store": ("x", "p")}, ["no x there"]),
+        ({"store": ()}, ["no p here"]),
+        ({"grid": {"c": GRID["c"], "gamma": GRID["gamma"]}}, ["gamma, c there, c, gamma here"]),
+        ({"grid": {**GRID, "gamma": [0.1]}}, ["other values of gamma"]),
         ({"dtype": torch.float32}, ["dtype = 'float64' there, 'float32' here"]),
         ({"dynamics": LDHD, "grid": {"gamma": [0.1]}}, ["dynamics = 'CD' there, 'LDHD' here"]),
     ],
@@ -117,6 +121,69 @@ def test_an_ensemble_made_otherwise_is_refused(
         else:
             small(landscape, out=out, **rest)
     assert [word for word in (*words, str(out)) if word not in str(caught.value)] == []
+
+
+def test_arrays_of_another_shape_or_type_are_refused(tmp_path: Path) -> None:
+    found = small()
+    found.values["final_energy"] = found["final_energy"].astype(np.float32)
+    found.values["p"] = found["p"][1:]
+    out = found.save(tmp_path / "runs.npz")
+    with pytest.raises(
+        ValueError, match=r"final_energy is float32.*p is float64 .4, 16, 12, 2. there"
+    ):
+        small(out=out)
+
+
+@pytest.mark.parametrize("at", [3 * STEPS, 3 * STEPS + 1])
+def test_ctrl_c_at_the_end_says_what_is_done(at: int) -> None:
+    """In the last step of the last chunk, and never."""
+    found = small(Counted(at))
+    last = at == 3 * STEPS
+    assert found.computed.sum() == (128 if last else 192)
+    assert found.status == ("interrupted" if last else "finished")
+
+
+def test_ctrl_c_after_all_is_computed_is_no_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the bar closes, and while the file is written."""
+    calls = []
+    save = Ensemble.save
+
+    def pressed(self: Ensemble, path: Any) -> Path:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return save(self, path)
+
+    def closed(self: Any, *about: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ensemble, "save", pressed)
+    monkeypatch.setattr(tqdm, "__exit__", closed)
+    found = small(out=tmp_path / "runs.npz")
+    monkeypatch.undo()
+    assert found.status == "finished" and len(calls) == 2
+    assert Ensemble.load(tmp_path / "runs.npz").status == "finished"
+
+
+def scaled(factor: float) -> Landscape:
+    return Landscape(lambda x: factor * (x * x).sum(), shape=2, name="scaled")
+
+
+def above(level: float) -> Mean:
+    return Mean(lambda s: (s.x[0] > level).double(), "above")
+
+
+def test_another_function_is_another_ensemble(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    whole = small(scaled(1.0), out=out, reduce=[above(100.0)])
+    again = small(scaled(1.0), out=out, reduce=[above(100.0)])
+    assert same(whole, again)
+    with pytest.raises(ValueError, match="other values of f at the starts or around them"):
+        small(scaled(1.1), out=out, reduce=[above(100.0)])
+    with pytest.raises(ValueError, match=r"made of \w+\"\] there.*made of \w+\"\] here"):
+        small(scaled(1.0), out=out, reduce=[above(101.0)])  # 0 everywhere, as before
 
 
 def test_what_is_no_ensemble_is_refused(tmp_path: Path) -> None:

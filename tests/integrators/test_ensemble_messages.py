@@ -1,5 +1,6 @@
 """Ensembles: every wrong argument is answered before anything is computed."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,21 @@ PER_COORDINATE = torch.tensor([[1.0], [2.0]])
 
 def kinetic(s: Any) -> torch.Tensor:
     return s.total(s.p * s.p) / 2
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A reduction that does not find what it promises."""
+
+    names = ("some",)
+
+    def begin(self, first: Any) -> dict[str, torch.Tensor]:
+        return {}
+
+    def update(self, memory: Any, saved: Any) -> None: ...
+
+    def result(self, memory: Any) -> dict[str, torch.Tensor]:
+        return {}
 
 
 class Silent(Quadratic):
@@ -54,6 +70,14 @@ class Silent(Quadratic):
          ["two results", "'time_to_target'", "another name="]),
         (LDHD, {"reduce": [Mean(kinetic, "a b")]}, ValueError, ["identifier", "'a b'"]),
         (LDHD, {"reduce": [Mean(kinetic, "x")], "store": "x"}, ValueError, ["'x'", "rename"]),
+        (LDHD, {"reduce": 3}, TypeError, ["reduce takes reductions such as FinalEnergy()", "3"]),
+        (LDHD, {"reduce": Mean(lambda s: s.x, "whole")}, ValueError,
+         ["Mean(name='whole'", "one number per saved time", "shape (1, 2)", "shape (2, 1, 2)"]),
+        (LDHD, {"reduce": [Nothing()]}, ValueError,
+         ["Nothing()", "one number per trajectory", "'some'", "got None"]),
+        (LDHD, {"store": 3}, TypeError, ["store must be names of variables", "3"]),
+        (LDHD, {"x0": torch.zeros(0, 2)}, ValueError, ["no points", "(0,)", "one start or more"]),
+        (LDHD, {"step": "0.1"}, TypeError, ["step must be a number, the step size h", "'0.1'"]),
         (LDHD, {"noise": 1}, ValueError, ["LDHD has no noise"]),
         (Langevin(1.0, 1.0), {}, ValueError, ["Langevin has noise", "noise=1"]),
         (LDHD, {"backend": "fast"}, ValueError, ["backend", "'fast'", "torch"]),
@@ -70,6 +94,11 @@ def test_a_wrong_argument_is_answered(
     with pytest.raises(kind) as caught:
         ensemble(dynamics, Silent([1.0, 4.0]), **call)
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_one_reduction_needs_no_list() -> None:
+    found = ensemble(LDHD(0.1), Rosenbrock(2), step=0.01, steps=1, reduce=FinalEnergy())
+    assert found["final_energy"].shape == () and "least_energy" not in found.values
 
 
 def test_an_unknown_result_is_answered() -> None:

@@ -151,3 +151,17 @@ def test_autograd_sees_that_a_parameter_was_written() -> None:
     group.run(group.gradients(), 0.1, 0.0)
     with pytest.raises(RuntimeError, match="inplace"):
         loss.backward()
+
+
+@pytest.mark.parametrize("dynamics", [CD(0.3, 0.8), RIKFAD(0.3, 0.7, 0.9)], ids=lambda d: d.name)
+def test_what_has_no_elements_stays_as_it_is(dynamics: Dynamics) -> None:
+    """A mean over no columns is no number; rows that have none keep theirs."""
+    group = Group(dynamics, shapes=[(2, 3, 0), (0, 4), (4, 0), (0,), (2, 3)])
+    for tensors in group.state.values():
+        for t in tensors:
+            t.fill_(0.25)
+    for last, h in ((0.0, 0.1), (0.1, 0.2)):
+        group.run(group.gradients(), h, last)
+    for tensors in group.state.values():
+        assert all(torch.equal(t, torch.full_like(t, 0.25)) for t in tensors[:4])
+        assert tensors[4].isfinite().all()

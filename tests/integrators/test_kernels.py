@@ -1,7 +1,12 @@
 """The C kernels of runs against the torch path: one step, many steps, what is lost and saved."""
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_runs import both, some_starts, ulps
 from problems import (
     CATALOGUE,
     MOMENTUM_FLOWS,
@@ -16,7 +22,6 @@ from problems import (
     CoupledMatrix,
     CoupledQuartic,
     Watched,
-    ordinary_start,
 )
 from torch import Tensor
 
@@ -46,39 +51,6 @@ from dashpot.landscapes import Landscape, LogisticRegression, Quadratic, Rosenbr
 pytestmark = pytest.mark.skipif(
     not any(shutil.which(name) for name in ("cc", "gcc", "clang")), reason="needs a C compiler"
 )
-
-
-def both(
-    dynamics: Dynamics, landscape: Landscape, x0: Any, steps: int = 1, **options: Any
-) -> tuple[Trajectory, Trajectory]:
-    """The same run in torch and in C."""
-    options.setdefault("step", 0.05)
-    if dynamics.is_noisy:
-        options.setdefault("noise", 1)
-    return tuple(
-        simulate(dynamics, landscape, x0, steps=steps, backend=backend, **options)
-        for backend in ("torch", "c")
-    )  # type: ignore[return-value]
-
-
-def ulps(a: Trajectory, b: Trajectory) -> float:
-    """The largest difference of last states, in units of the largest number of the state."""
-    unit = torch.finfo(b["x"].dtype).eps
-    largest = max(1.0, *(v.nan_to_num().abs().max().item() for v in a.states.values()))
-    return max(
-        (a[n][-1] - b[n][-1]).nan_to_num().abs().max().item() for n in a.states
-    ) / (unit * largest)  # fmt: skip
-
-
-def some_starts(dynamics: Dynamics, count: int = 11) -> dict[str, Any]:
-    """Different states, more than a block of few lanes and not a whole number of them."""
-    shift = torch.linspace(-0.4, 0.5, count, dtype=torch.float64)
-    start = {}
-    for name, value in ordinary_start(dynamics).items():
-        one = torch.as_tensor(value, dtype=torch.float64)
-        away = shift.abs() if name in ("zeta", "t", "xi") else shift
-        start[name] = one + (away if one.ndim == 0 else away[:, None])
-    return start
 
 
 CASES = [*CATALOGUE, *MOMENTUM_FLOWS, *NOISY_DYNAMICS]
@@ -322,9 +294,10 @@ def test_refusals() -> None:
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_c, "load", lambda *_: None)
+    monkeypatch.setattr(run_c, "why", lambda *_: "there is no C compiler (CC=none)")
     run = simulate(LDHD(0.1), CoupledQuartic(), step=1e-3, steps=20_000, save_every=20_000)
     assert run.settings["backend"] == "torch"
-    with pytest.raises(ValueError, match="no working C compiler"):
+    with pytest.raises(ValueError, match=r"cannot be compiled: there is no C compiler \(CC=none\)"):
         simulate(LDHD(0.1), CoupledQuartic(), step=1e-3, steps=1, backend="c")
 
 
@@ -334,3 +307,38 @@ def test_a_landscape_that_watches_its_calls_is_run_by_torch() -> None:
     run = simulate(KFAD(0.3, 0.7, 0.9), watched, step=0.05, steps=30)
     assert run.settings["backend"] == "torch"
     assert watched.calls == 30
+
+
+LONG_RUN = """
+import sys
+from dashpot.dynamics import LDHD
+from dashpot.integrators import simulate
+from dashpot.landscapes import Landscape
+
+given = LDHD(0.1), Landscape(lambda x: x[0] ** 4, 1), [[0.1], [30.0]]
+simulate(*given, step=0.1, steps=1, backend="c")  # compiles
+print("ready", flush=True)
+simulate(*given, step=0.1, steps=10**10, save_every=10**5, backend="c").save(sys.argv[1])
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    """A real one: what was lost is known, and the run goes on."""
+    path = tmp_path / "run.npz"
+    child = subprocess.Popen([sys.executable, "-c", LONG_RUN, str(path)], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    time.sleep(1.5)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 0
+    run = Trajectory.load(path)
+    assert run.status == "interrupted"
+    wall = Landscape(lambda x: x[0] ** 4, 1)
+    lost = simulate(LDHD(0.1), wall, [[0.1], [30.0]], step=0.1, steps=20).stopped_at
+    assert lost[0] == -1 < lost[1]
+    assert torch.equal(run.stopped_at, lost)
+    assert len(run) > 1
+    longer = run.joined(simulate(LDHD(0.1), wall, run, steps=100_000))
+    assert torch.equal(longer.stopped_at, lost)
+    assert longer["x"][-1, 0].isfinite().all()
+    assert longer.settings["backend"] == "c"

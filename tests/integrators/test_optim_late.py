@@ -83,12 +83,15 @@ def test_a_parameter_that_pauses_stands_still_and_goes_on(dynamics: Dynamics, wo
 
 @pytest.mark.parametrize("word", ["BACD", "BCDADCB", "ADCBCDA"])
 @pytest.mark.parametrize("late_first", [False, True])
-def test_a_late_parameter_joins_the_friction_of_its_group(word: str, late_first: bool) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_late_parameter_joins_the_friction_of_its_group(
+    word: str, late_first: bool, fused: bool
+) -> None:
     """KFAD: with a zero gradient and no momentum, the late one must not change anything."""
     early, twin, late = parameter([1.0, -0.6]), parameter([1.0, -0.6]), parameter([0.4, 0.9])
     order = [late, early] if late_first else [early, late]
-    together = optim.KFAD(order, lr=0.1, gamma=0.3, alpha=0.7, mu=0.9, word=word)
-    alone = optim.KFAD([twin], lr=0.1, gamma=0.3, alpha=0.7, mu=0.9, word=word)
+    together = optim.KFAD(order, lr=0.1, gamma=0.3, alpha=0.7, mu=0.9, word=word, fused=fused)
+    alone = optim.KFAD([twin], lr=0.1, gamma=0.3, alpha=0.7, mu=0.9, word=word, fused=False)
     for n in range(8):
         give(early, twin)
         if n >= 3:

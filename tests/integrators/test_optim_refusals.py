@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from optimizer_info import parameters
+from optimizer_info import give_gradients, parameters, values
 
 from dashpot.dynamics import CD, LDHD, Langevin
 from dashpot.integrators import optim
@@ -31,6 +31,9 @@ LANGEVIN = Langevin(gamma=0.8, temperature=0.5)
         ({"gamma": torch.ones(3)}, r"gamma must be one number .*; got a tensor of shape \(3,\)"),
         ({"weight_decay": torch.tensor(-1.0)}, "weight_decay must be a finite number >= 0"),
         ({"noise": 3}, "CD has no noise"),
+        ({"fused": "yes"}, "fused must be True, False or None; got 'yes'"),
+        ({"foreach": 1}, "foreach must be True, False or None; got 1"),
+        ({"capturable": None}, "capturable must be True or False; got None"),
     ],
     ids=str,
 )
@@ -100,3 +103,39 @@ def test_dynamics_are_not_changed_by_their_optimizers() -> None:
     for one in made:
         optim.optimizer(one, parameters(), 0.1, weight_decay=0.3)
     assert [repr(one) for one in made] == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int32, torch.bool], ids=str)
+def test_parameters_that_cannot_move(dtype: torch.dtype) -> None:
+    param = torch.zeros(2, 3).to(dtype)
+    with pytest.raises(ValueError, match=rf"parameter 1 .*\(2, 3\).* is of {dtype}; .* 16 bits"):
+        optim.CD([torch.zeros(2), param])
+
+
+@pytest.mark.parametrize("fused", [None, True])
+def test_a_sparse_gradient_is_refused_before_anything_moves(fused: bool | None) -> None:
+    params = parameters()
+    optimizer = optim.CD([{"params": params[:1]}, {"params": params[1:4]}], fused=fused)
+    for sparse in (False, True):  # also where the gradient was dense before
+        give_gradients(params)
+        if sparse:
+            assert params[3].grad is not None
+            params[3].grad = params[3].grad.to_sparse()
+            before = values(params)
+            with pytest.raises(RuntimeError, match=r"parameter 2 of the group .*sparse gradient"):
+                optimizer.step()
+            assert all(map(torch.equal, values(params), before))
+        else:
+            optimizer.step()
+
+
+def test_a_tensor_of_one_number_is_that_number() -> None:
+    one, two = parameters(), parameters()
+    given = optim.CD(
+        one, torch.tensor([0.1]), torch.tensor([0.3]), weight_decay=torch.tensor([0.2])
+    )
+    plain = optim.CD(two, torch.tensor(0.1), torch.tensor(0.3), weight_decay=torch.tensor(0.2))
+    for params, optimizer in ((one, given), (two, plain)):
+        give_gradients(params)
+        optimizer.step()
+    assert all(map(torch.equal, one, two))

@@ -5,6 +5,7 @@ import io
 import pickle
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from optimizer_info import ALL, OURS, OptimizerInfo, give_gradients, parameters, values
@@ -183,3 +184,73 @@ def test_a_saved_dict_is_plain(info: OptimizerInfo) -> None:
         assert all(isinstance(value, torch.Tensor | float | int) for value in state.values())
     plain = float | int | str | bool | None | list
     assert all(isinstance(value, plain) for value in saved["param_groups"][0].values())
+
+
+def test_an_optimizer_pickled_before_there_were_ways_goes_on() -> None:
+    params, twins = parameters(), parameters()
+    optimizer, straight = optim.CD(params), optim.CD(twins)
+    advance(optimizer, 2)
+    state = optimizer.__getstate__()
+    state["plan"] = state["plan"][:2]
+    for settings in (state["defaults"], *state["param_groups"]):
+        for name in ("foreach", "fused", "capturable", "differentiable", "state_dtype"):
+            del settings[name]
+    old = optim.CD.__new__(optim.CD)
+    old.__setstate__(state)
+    advance(old, 2)
+    old.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+    advance(straight, 4)
+    for a, b in zip(params, twins, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_one_number_for_a_group_returns_to_double_precision(dtype: torch.dtype) -> None:
+    old, new = optim.KFAD(parameters(torch.float32)), optim.KFAD(parameters(torch.float32))
+    advance(old, 2)
+    saved = old.state_dict()
+    for state in saved["state"].values():
+        state["xi"] = state["xi"].to(dtype)
+    new.load_state_dict(saved)
+    assert all(state["xi"].dtype == torch.float64 for state in new.state.values())
+
+
+@each_of_ours
+def test_state_of_other_shapes_is_refused(info: OptimizerInfo) -> None:
+    old = info.make([torch.nn.Parameter(torch.ones(6, 2))])
+    names = iter([("layer.weight", torch.nn.Parameter(torch.ones(2, 6)))])
+    params = [torch.nn.Parameter(torch.ones(2, 6))]
+    advance(old, 1)
+    for new, who in ((info.make(params), "parameter 0"), (info.make(names), "layer.weight")):
+        message = rf"the loaded \w+ of {who}.* has the shape \(6, ..*of shape \(2, 6\)"
+        with pytest.raises(ValueError, match=message):
+            new.load_state_dict(old.state_dict())
+        assert not new.state
+
+
+def test_tensors_that_a_captured_graph_looks_at_stay() -> None:
+    params = parameters()
+    lr, gamma = (torch.tensor(n, dtype=torch.float64) for n in (0.1, 0.3))
+    new = optim.CD(
+        [{"params": params[:2]}, {"params": params[2:]}], lr, gamma, c=0.8, capturable=True
+    )
+    old = optim.CD([{"params": params[:2]}, {"params": params[2:], "gamma": 0.5}], 0.2, 0.4, c=0.8)
+    new.load_state_dict(through_a_file(old.state_dict()))
+    first, second = new.param_groups
+    assert first["lr"] is second["lr"] is lr
+    assert first["gamma"] is gamma
+    assert float(lr) == 0.2
+    assert [float(group["gamma"]) for group in (first, second)] == [0.4, 0.5]
+    assert first["capturable"] is True  # how is computed was said when it was made
+    old.load_state_dict(new.state_dict())
+    assert old.param_groups[0]["capturable"] is False
+    assert old.param_groups[0]["foreach"] is None
+
+
+def test_numbers_of_numpy_can_be_saved() -> None:
+    group = {"params": parameters()[3:], "lr": np.float64(0.2), "c": np.array([0.8])}
+    optimizer = optim.CD([{"params": parameters()[:3]}, group], np.float32(0.1), np.float64(0.3))  # type: ignore[arg-type]
+    advance(optimizer, 1)
+    saved = through_a_file(optimizer.state_dict())["param_groups"]
+    assert saved[0]["lr"] == float(np.float32(0.1))
+    assert (saved[1]["lr"], saved[1]["c"], saved[1]["gamma"]) == (0.2, 0.8, 0.3)

@@ -100,13 +100,20 @@ def test_any_word_is_the_plain_loop(dynamics: Dynamics, data: st.DataObject) -> 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["single", "half"])
 def test_lower_precision_follows(info: OptimizerInfo, dtype: torch.dtype) -> None:
     params = parameters(dtype)
+    start = torch.cat([p.detach().double().flatten() for p in params])
     optimizer, loop = info.make(params), info.loop(params, 0.0)
     for _ in range(STEPS):
         loop.step(give_gradients(params), info.lr)
         optimizer.step()
-        # each step rounds x ≤ 4 to half an ulp of it; gradients have slopes ≤ 50 and h² ≤ 0.01
-        bound = 2 * STEPS * torch.finfo(dtype).eps * 4
-        compare(optimizer, [loop], rtol=0, atol=bound)
+    found = torch.cat([p.detach().double().flatten() for p in params])
+    exact = torch.cat([x.flatten() for x in loop.x])
+    # a step rounds x ≤ 3 to half an ulp; to the gradient that is an error of at most a few of
+    # them, with a sign by chance: on average over 37 numbers less than an ulp of 2 in a step
+    assert (found - exact).abs().mean() <= STEPS * torch.finfo(dtype).eps
+    moved = (exact - start).abs().mean()
+    assert (found - exact).abs().mean() <= moved / 4, (
+        "it is not nearer to the loop than to the start"
+    )
 
 
 @each_of_ours

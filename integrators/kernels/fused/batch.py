@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from .. import threads
-from ..compiled import load
+from ..compiled import load, why
 from ..errors import NoKernelError
 from .flat import flat_source
 from .matrix import matrix_source
@@ -44,10 +44,10 @@ class Kernel:
     """A compiled call, and the record it was made from."""
 
     def __init__(self, trace: FusedTrace, dtypes: Mapping[str, str]) -> None:
-        source = flat_source if trace.is_flat else matrix_source
-        library = load(source(trace, dtypes))
+        source = (flat_source if trace.is_flat else matrix_source)(trace, dtypes)
+        library = load(source)
         if library is None:
-            raise NoKernelError("there is no working C compiler")
+            raise NoKernelError(f"it cannot be compiled: {why(source)}")
         self.trace = trace
         self.numbers = {one.result: number for number, one in enumerate(trace.sums)}
         levels = range(len(trace.levels))

@@ -37,21 +37,23 @@ class Writer:
     def __init__(self, trace: FusedTrace, dtypes: Mapping[str, str]) -> None:
         self.trace, self.dtypes = trace, dtypes
         self.slots = {name: slot for slot, name in enumerate(trace.inputs)}
+        self.variables = trace.variables
         self.streams = list(trace.inputs)[1:-1]  # of stochastic rounding: neither x nor g
         self.numbers = {one.result: number for number, one in enumerate(trace.sums)}
+        self.given = {name: place for place, name in enumerate(trace.uniform)}
 
     def axes_of(self, node: Node) -> str:
         return self.trace.graph.axes_of(node)
 
     def uniform(self, targets: Iterable[Node], names: dict[Node, str]) -> list[str]:
         """What is the same for all tensors."""
-        given = {name: place for place, name in enumerate(self.trace.uniform)}
         needed = [node for node in in_order(targets) if node.kind == "uniform"]
         lines = []
         for node in needed:
             if node.op == "input":
-                names[node] = f"u_{node.value}"
-                lines.append(f"const double u_{node.value} = g->uniform[{given[node.value]}];")
+                place = self.given[node.value]
+                names[node] = f"u_{place}"
+                lines.append(f"const double u_{place} = g->uniform[{place}];")
         return lines + statements(needed, names)
 
     def of_tensor(self, targets: Iterable[Node], names: dict[Node, str]) -> list[str]:
@@ -60,7 +62,7 @@ class Writer:
         lines = []
         for node in needed:
             if node.op == "input":
-                names[node] = name = f"n_{node.value}"
+                names[node] = name = f"n_{self.tag(node)}"
                 kind = "real" if node.kind == "element" else "double"
                 lines.append(f"const {kind} {name} = ({kind}){self._number(node)};")
         return lines + statements(needed, names)
@@ -68,8 +70,12 @@ class Writer:
     def _number(self, node: Node) -> str:
         if node in self.numbers:
             return f"g->sums[{self.numbers[node]} * g->tensors + i]"
-        dtype = self.dtypes[node.value]
-        return f"load_{dtype}(*({_TYPES[dtype]} *){self.place(node.value)})"
+        name = self.tag(node)
+        return f"load_{self.dtypes[name]}(*({_TYPES[self.dtypes[name]]} *){self.place(name)})"
+
+    def tag(self, node: Node) -> str:
+        """A variable's name, or the number of a sum."""
+        return str(self.numbers[node]) if node in self.numbers else self.variables[node]
 
     def place(self, name: str) -> str:
         return f"g->pointers[{self.slots[name]} * g->tensors + i]"
@@ -93,11 +99,12 @@ class Writer:
 
     def load(self, node: Node, place: str, names: dict[Node, str]) -> str:
         """One element of a variable, or one of the means of rows or columns."""
-        names[node] = f"e_{node.value}"
-        memory = f"m_{node.value}[{place}]"
+        tag = self.tag(node)
+        names[node] = f"e_{tag}"
+        memory = f"m_{tag}[{place}]"
         if node not in self.numbers:
-            memory = f"load_{self.dtypes[node.value]}({memory})"
-        return f"const real e_{node.value} = (real){memory};"
+            memory = f"load_{self.dtypes[tag]}({memory})"
+        return f"const real e_{tag} = (real){memory};"
 
     def store(self, name: str, value: str, place: str) -> str:
         if self.is_random(name):
@@ -113,10 +120,10 @@ class Writer:
     def memory(self, nodes: Iterable[Node], written: Iterable[str] = ()) -> list[str]:
         """Declarations of where the elements of inputs are, and of what is written."""
         means = [node for node in nodes if node in self.numbers]
-        names = {str(node.value) for node in nodes if node not in self.numbers} | set(written)
+        names = {self.tag(node) for node in nodes if node not in self.numbers} | set(written)
         lines = [line for name in sorted(names) for line in self.pointer(name, name in written)]
         return lines + [
-            f"const double *const m_{node.value} = g->lines + "
+            f"const double *const m_{self.tag(node)} = g->lines + "
             f"g->offsets[{self.numbers[node]} * g->tensors + i];"
             for node in means
         ]
@@ -196,10 +203,12 @@ def _finish(w: Writer) -> str:
     new = w.outputs("")
     targets = list(new.values())
     names: dict[Node, str] = {}
+    has_means = any(one.over is not None for one in w.trace.sums)
     body = [
         "(void)g;",
         *w.uniform(targets, names),
         "for (int64_t i = first; i < last; i++) {",
+        *["if (!g->sizes[i]) continue;"] * has_means,  # a mean of nothing
         *w.of_tensor(targets, names),
         *w.memory((), new),
         *(w.store(name, names[node], "0") for name, node in new.items()),

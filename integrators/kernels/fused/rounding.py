@@ -7,11 +7,12 @@ stream (the place of the variable among those of the dynamics) and the element's
 only: neither on threads nor on the layout of other parameters.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 _WORD = 2**64 - 1
-_HALF = 2**32 - 1
 
 
 def key(seed: int, place: int, tick: int, stream: int) -> int:
@@ -31,25 +32,55 @@ def _mixed(z: int) -> int:
 
 
 def random_bits(number: int, first: int, count: int, device: torch.device | None = None) -> Tensor:
-    """[count] whole numbers 0 … 65535, those of the elements first, first + 1, ... under a key.
+    """[count] whole numbers 0 … 65535, those of the elements first, first + 1, ... under a key."""
+    return _hashed(numbered((count,), (1,), first, device), number)
+
+
+def numbered(
+    shape: Sequence[int], strides: Sequence[int], first: int, device: torch.device | None = None
+) -> Tensor:
+    """first + Σ index·stride modulo 2³², as int32: the number of every element of a whole."""
+    numbers = torch.full((), _signed(first), dtype=torch.int32, device=device)
+    for size, stride in zip(shape, strides, strict=True):
+        exact = torch.int32 if size < 2**31 else torch.int64
+        along = torch.arange(size, dtype=exact, device=device).to(torch.int32)
+        numbers = numbers.unsqueeze(-1) + along * _signed(stride)
+    return numbers
+
+
+def _hashed(element: Tensor, number: int) -> Tensor:
+    """0 … 65535 for every element, whose tensor is overwritten; int32 wraps around as C's uint32.
 
     A multiply–xorshift hash of the element, with one half of the key put in before each of its two
     rounds (constants of Wellons 2018). Elements number 2³² and above repeat.
     """
-    element = torch.arange(first, first + count, device=device) & _HALF  # int64 throughout
-    h = element ^ (number & _HALF)
-    h = ((h ^ h >> 16) * 0x7FEB352D) & _HALF
-    h = (((h ^ h >> 15) + (number >> 32)) & _HALF) * 0x846CA68B & _HALF
-    return h >> 16
+    h = element.bitwise_xor_(_signed(number))
+    h ^= (h >> 16).bitwise_and_(2**16 - 1)  # >> copies the sign
+    h *= 0x7FEB352D
+    h ^= (h >> 15).bitwise_and_(2**17 - 1)
+    h += _signed(number >> 32)
+    h *= _signed(0x846CA68B)
+    h >>= 16
+    h &= 2**16 - 1
+    return h
 
 
-def to_bfloat16(value: Tensor, number: int, first: int = 0) -> Tensor:
-    """A dense float32 (or float64) tensor rounded stochastically under a key; NaN and ∞ remain.
+def _signed(value: int) -> int:
+    """The int32 with the lowest 32 bits of a whole number."""
+    return (value + 2**31) % 2**32 - 2**31
 
-    first  the element of a whole with which a part of it begins
+
+def to_bfloat16(
+    value: Tensor, number: int, strides: Sequence[int] | None = None, first: int = 0
+) -> Tensor:
+    """A float32 (or float64) tensor rounded stochastically under a key; NaN and ∞ remain.
+
+    strides, first  where its elements lie in the whole it is a part of; else where they lie here
     """
     value = value.float()
-    bits = random_bits(number, first, value.numel(), value.device).to(torch.int32)
-    pattern = value.view(torch.int32) + torch.as_strided(bits, value.shape, value.stride())
-    rounded = (pattern & -0x10000).view(torch.float32).to(torch.bfloat16)  # exact
-    return torch.where(value.isfinite(), rounded, value.to(torch.bfloat16))
+    elements = numbered(
+        value.shape, value.stride() if strides is None else strides, first, value.device
+    )
+    pattern = _hashed(elements, number).add_(value.view(torch.int32)).bitwise_and_(-0x10000)
+    rounded = torch.where(value.isfinite(), pattern.view(torch.float32), value)
+    return rounded.to(torch.bfloat16)  # exact

@@ -1,8 +1,8 @@
 """The call of an optimizer as one kernel: every tensor is read once and written once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from ....dynamics import Dynamics
 from ...words.word import Substep
 from ..errors import NoKernelError
 from .batch import Batch, Kernel, run_together
-from .layout import Layout, Tensors
-from .trace import FusedTrace, trace_call
+from .checks import addresses, addresses_of, check_shapes
+from .layout import Layout, Tensors, facts, marks
+from .recent import Recent
+from .trace import LAST, SCALE, STEP, FusedTrace, trace_call
 
 if TYPE_CHECKING:
     from .triton_step import TritonStep
@@ -34,7 +36,7 @@ class FusedStep:
 
     Kernels are made when they are first needed, for the types of the tensors: hyperparameters and
     step sizes are run-time arguments. A result depends neither on the number of threads nor on
-    what else is in the group (but for KFAD's one friction).
+    what else is in the group (but for KFAD's one friction). No tensor is held after a call.
     """
 
     def __init__(
@@ -43,7 +45,8 @@ class FusedStep:
         self._dynamics, self._closing, self._opening = dynamics, tuple(closing), tuple(opening)
         self._traces: dict[tuple[bool, bool], FusedTrace] = {}
         self._kernels: dict[tuple[Any, ...], Kernel] = {}
-        self._plan: _Plan | None = None
+        self._plans: Recent[_Plan] = Recent()
+        self._seen: _Seen | None = None
         self._triton: TritonStep | None = None
 
     def run(
@@ -75,7 +78,8 @@ class FusedStep:
         seed, places, ticks  what stochastic rounding depends on: the place of each parameter in the
                         optimizer, and how many steps it has made
 
-        Raises NoKernelError where this cannot be done, before anything is changed.
+        Raises NoKernelError where this cannot be done, and ValueError where shapes do not fit or
+        memory has been freed, before anything is changed.
         """
         if params and params[0].is_cuda:
             self._on_cuda().run(
@@ -85,25 +89,35 @@ class FusedStep:
             return
         if not params or (found_inf is not None and float(found_inf) != 0):
             return
+        tensors = {"x": params, **{n: state[n] for n in self._dynamics.variables[1:]}, "g": grads}
         sizes = self._last(last, len(params))
-        variables = {"x": params, **{n: state[n] for n in self._dynamics.variables[1:]}}
         scale = (-1.0 if maximize else 1.0) * (1.0 if inv_scale is None else float(inv_scale))
-        uniform = {"scale": scale, "h": float(h)}
+        uniform = {SCALE: scale, STEP: float(h)}
         uniform |= {name: _number(name, values[name]) for name in self._dynamics.hyperparameters}
-        here = {name: _addresses(tensors) for name, tensors in variables.items()}
-        plan = self._plan
-        if plan is None or not plan.fits(variables, grads, sizes, here):
-            plan = self._plan = self._planned(variables, grads, sizes)
-        plan.here = here
+        pattern = _pattern(sizes)
+        plan, pointers = self._plan_for(tensors, pattern)
         numbers = np.array(places, dtype=np.int64), np.array(ticks, dtype=np.int64)
-        with torch.no_grad(), plan.layout.walked(variables, grads) as tensors:
-            is_copied = tensors["x"] is not params
-            new = tensors if is_copied else {"g": tensors["g"]}
-            pointers = here | {name: _addresses(ts) for name, ts in new.items()}
+        with torch.no_grad(), plan.layout.walked(tensors) as walked:
+            copied = [name for name in tensors if walked[name] is not tensors[name]]
+            pointers |= {name: addresses_of(walked[name]) for name in copied}
             for batch, member in plan.batches:
-                batch.fill(pointers, {**uniform, "last": sizes[member]}, seed, *numbers)
+                batch.fill(pointers, {**uniform, LAST: sizes[member]}, seed, *numbers)
             run_together([batch for batch, _ in plan.batches])
         torch.autograd.graph.increment_version(params)
+
+    def _plan_for(
+        self, tensors: Tensors, pattern: Sequence["_Past"]
+    ) -> tuple["_Plan", dict[str, np.ndarray]]:
+        """What to do with tensors, and where they are."""
+        seen = marks(tensors)
+        if seen is not None and self._seen is not None and self._seen.marks == seen:
+            pointers = addresses(tensors)
+            if self._seen.pattern == pattern and self._seen.is_at(pointers):
+                return self._seen.plan, pointers
+        plan = self._plans.get((facts(tensors), pattern), lambda: self._planned(tensors, pattern))
+        pointers = addresses(tensors)
+        self._seen = None if seen is None else _Seen(seen, pattern, pointers, plan)
+        return plan, pointers
 
     def _on_cuda(self) -> "TritonStep":
         if self._triton is None:
@@ -119,31 +133,28 @@ class FusedStep:
         sizes = last.tolist() if isinstance(last, Tensor) else last
         return [sizes[0]] if sizes.count(sizes[0]) == count else list(sizes)
 
-    def _planned(
-        self, variables: Tensors, grads: Sequence[Tensor], last: Sequence[float]
-    ) -> "_Plan":
+    def _planned(self, tensors: Tensors, pattern: Sequence["_Past"]) -> "_Plan":
         """Which tensors go through which kernel."""
-        lists = {**variables, "g": grads}
+        check_shapes(self._dynamics, tensors)
+        params, is_mixed = tensors["x"], len(pattern) > 1
         members: dict[tuple[Any, ...], list[int]] = {}
-        for i, param in enumerate(variables["x"]):
-            size = last[i if len(last) > 1 else 0]
-            dtypes = tuple(_type(name, tensors[i]) for name, tensors in lists.items())
-            shape = self._trace(size != 0, True).by_shape and param.ndim >= 2
-            members.setdefault((size, shape, dtypes), []).append(i)
+        for i, param in enumerate(params):
+            past = pattern[i if is_mixed else 0]
+            dtypes = tuple(_type(name, ts[i]) for name, ts in tensors.items())
+            shape = self._trace(past.is_one, True).by_shape and param.ndim >= 2
+            members.setdefault((past, shape, dtypes), []).append(i)
         batches = []
-        for (size, shape, dtypes), places in members.items():
-            kernel = self._kernel(size != 0, shape, dtypes)
-            if kernel.trace.is_shared and len(last) > 1:
+        for (past, shape, dtypes), places in members.items():
+            kernel = self._kernel(past.is_one, shape, dtypes)
+            if kernel.trace.is_shared and is_mixed:
                 raise NoKernelError(
                     "parameters whose last steps had different sizes share a friction: "
                     "some are new, or had no gradient"
                 )
-            is_whole = len(places) == len(variables["x"])
-            index = slice(None) if is_whole else np.array(places)
-            batch = Batch(kernel, [variables["x"][i] for i in places], index)
-            batches.append((batch, places[0] if len(last) > 1 else 0))
+            index = slice(None) if len(places) == len(params) else np.array(places)
+            batches.append((Batch(kernel, [params[i] for i in places], index), past.member))
         in_rows = any(not batch.kernel.trace.is_flat for batch, _ in batches)
-        return _Plan(batches, Layout(variables, in_rows), list(last), [g.dtype for g in grads])
+        return _Plan(batches, Layout(tensors, in_rows))
 
     def _trace(self, has_past: bool, is_matrix: bool) -> FusedTrace:
         key = has_past, is_matrix
@@ -160,41 +171,40 @@ class FusedStep:
         return self._kernels[key]
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Plan:
-    """Kernels for the tensors of a call, kept for the next call on the same tensors."""
+    """Kernels for the tensors of a call, kept for the next call on tensors of that kind."""
 
     batches: list[tuple[Batch, int]]  # each with a tensor that has its last step size
     layout: Layout
-    last: list[float]
-    grad_types: list[torch.dtype]
-    here: dict[str, np.ndarray] = field(default_factory=dict)  # where the variables were
-
-    def fits(
-        self,
-        variables: Tensors,
-        grads: Sequence[Tensor],
-        last: Sequence[float],
-        here: Mapping[str, np.ndarray],
-    ) -> bool:
-        if len(last) == len(self.last) == 1:
-            is_same = (last[0] != 0) == (self.last[0] != 0)
-        else:
-            is_same = last == self.last
-        return (
-            is_same
-            and self.layout.holds(variables)
-            and [g.dtype for g in grads] == self.grad_types
-            and (self._are(here) or self.layout.fits(variables))
-        )
-
-    def _are(self, here: Mapping[str, np.ndarray]) -> bool:
-        """Whether all variables are where they were; tensors can be given other memory."""
-        return all(np.array_equal(here[name], known) for name, known in self.here.items())
 
 
-def _addresses(tensors: Sequence[Tensor]) -> np.ndarray:
-    return np.fromiter(map(Tensor.data_ptr, tensors), np.int64, len(tensors))
+@dataclass(frozen=True)
+class _Seen:
+    """The last call: most are made with the same tensors as the one before."""
+
+    marks: list[list[Any]]
+    pattern: Sequence["_Past"]
+    pointers: Mapping[str, np.ndarray]
+    plan: _Plan
+
+    def is_at(self, pointers: Mapping[str, np.ndarray]) -> bool:
+        """Whether x and the state are where they were."""
+        names = (name for name in pointers if name != "g")
+        return all(np.array_equal(pointers[name], self.pointers[name]) for name in names)
+
+
+class _Past(NamedTuple):
+    """The last step of a parameter: the first one that made a step of that size; if it made any."""
+
+    member: int
+    is_one: bool
+
+
+def _pattern(sizes: Sequence[float]) -> list[_Past]:
+    """Which of the last steps were equal, whatever their sizes."""
+    first: dict[float, int] = {}
+    return [_Past(first.setdefault(size, i), size != 0) for i, size in enumerate(sizes)]
 
 
 def _type(name: str, t: Tensor) -> str:

@@ -21,8 +21,11 @@ Axes = str
 The elements of a vector are its rows.
 """
 
-RUN_TIME = ("scale", "h", "last")
-"""Numbers of a call besides hyperparameters: what multiplies the gradient, and the step sizes."""
+SCALE, STEP, LAST = "the scale", "the step", "the last step"
+"""Numbers of a call besides hyperparameters: what multiplies the gradient, and the step sizes.
+
+Nobody can give a hyperparameter such a name.
+"""
 
 _SHAPES: dict[bool, dict[tuple[int, ...], Axes]] = {
     True: {(5, 7, 3): "rc", (5, 1, 1): "r", (1, 7, 3): "c", (1, 1, 1): "", (): ""},
@@ -53,7 +56,8 @@ class StreamGraph(Graph):
         self._axes: dict[Node, Axes] = {}
 
     def stream(self, name: str, axes: Axes, is_scalar: bool = False) -> "Stream":
-        return Stream(self, self._with_axes(name, axes, is_scalar))
+        """The elements of a variable."""
+        return Stream(self, self._with_axes(f"state {name}", axes, is_scalar))
 
     def axes_of(self, node: Node) -> Axes:
         if node not in self._axes:
@@ -64,7 +68,7 @@ class StreamGraph(Graph):
     def sum(self, source: Node, over: Axes | None) -> Node:
         if (source, over) not in self.sums:
             left = self.axes_of(source).replace(over, "") if over else ""
-            result = self._with_axes(f"sum_{len(self.sums)}", left, over is None)
+            result = self._with_axes(f"sum {len(self.sums)}", left, over is None)
             self.sums[source, over] = Sum(source, result, over)
         return self.sums[source, over].result
 
@@ -124,6 +128,11 @@ class FusedTrace:
     by_shape: bool
 
     @property
+    def variables(self) -> dict[Node, str]:
+        """The names of the inputs that are variables, or the gradient."""
+        return {node: name for name, node in self.inputs.items()}
+
+    @property
     def is_shared(self) -> bool:
         """Whether there is a sum over the whole group."""
         return any(one.over is None for level in self.levels for one in level)
@@ -154,24 +163,20 @@ def trace_call(
 ) -> FusedTrace:
     """Record a call on a matrix, or on a vector; NoKernelError where that cannot be done.
 
-    The numbers given at run time are the hyperparameters, `h`, the step size `last` of the closing
-    pieces, and `scale`, by which the gradient is multiplied.
+    The numbers given at run time are the hyperparameters, the `STEP`, the `LAST` one of the closing
+    pieces, and the `SCALE` by which the gradient is multiplied.
     """
     if dynamics.is_noisy:
         raise NoKernelError(f"{dynamics.name} has noise; a fused step draws no random numbers")
-    if taken := set(RUN_TIME) & set(dynamics.hyperparameters):
-        raise NoKernelError(
-            f"{dynamics.name} calls a number {min(taken)}, as kernels call their own"
-        )
     graph = StreamGraph(is_matrix)
-    names = (*RUN_TIME, *dynamics.hyperparameters)
+    names = (SCALE, STEP, LAST, *dynamics.hyperparameters)
     given = {name: Stream.inputs(graph, name, (), "uniform") for name in names}
     bound = dynamics.bind(given)
     axes = {name: _axes_of(dynamics, name, is_matrix) for name in dynamics.variables}
     before = {n: graph.stream(n, a, n in dynamics.scalars) for n, a in axes.items()}
     before["g"] = graph.stream("g", axes["x"])
-    s = State({**before, "g": given["scale"] * before["g"]}, 2 if is_matrix else 1)
-    timed = [(u, given["last"]) for u in closing] + [(u, given["h"]) for u in opening]
+    s = State({**before, "g": given[SCALE] * before["g"]}, 2 if is_matrix else 1)
+    timed = [(u, given[LAST]) for u in closing] + [(u, given[STEP]) for u in opening]
     try:
         apply([(bound.letters[u.part.letter], float(u.fraction) * h) for u, h in timed], s, _refuse)
         outputs = {name: getattr(s, name).node for name in axes}

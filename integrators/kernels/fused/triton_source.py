@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from ..errors import NoKernelError
 from ..recording.expression import Node, in_order
 from ..triton_code import Lines, frontier, function
-from .trace import FusedTrace
+from .trace import LAST, STEP, FusedTrace
 
 BESIDES = ("size", "place", "tick")
 """What the table says of a tensor after its pointers: elements; what rounding depends on."""
@@ -33,10 +33,11 @@ class FusedText:
         for trace in traces:
             _refuse(trace)
         self._traces, self._dtypes = traces, dtypes
+        self._variables = {n: name for trace in traces for n, name in trace.variables.items()}
         self.slots = {name: slot for slot, name in enumerate(traces[0].inputs)}
         self._numbers = [n for n, node in traces[0].inputs.items() if node.kind == "scalar"]
-        names = dict.fromkeys(["h", *(name for trace in traces for name in trace.uniform)])
-        self.given = [name for name in names if name != "last"]
+        names = dict.fromkeys([STEP, *(name for trace in traces for name in trace.uniform)])
+        self.given = [name for name in names if name != LAST]
         self._hoisted = [_hoisted(trace, self._numbers) for trace in traces]
         self.width = sum(map(len, self._hoisted))
 
@@ -60,7 +61,7 @@ class FusedText:
     def _going(self) -> list[str]:
         """Whether the call does anything."""
         return [
-            f"going = tl.load(given + {self.given.index('h')}) != 0",
+            f"going = tl.load(given + {self.given.index(STEP)}) != 0",
             "if HAS_FOUND:",
             "    going &= tl.load(found) == 0",
         ]
@@ -95,10 +96,8 @@ class FusedText:
 
     def _given(self, node: Node) -> str:
         if node.kind == "scalar":
-            return f"old_{node.value}"
-        return (
-            "past" if node.value == "last" else f"tl.load(given + {self.given.index(node.value)})"
-        )
+            return f"old_{self._variables[node]}"
+        return "past" if node.value == LAST else f"tl.load(given + {self.given.index(node.value)})"
 
     def _write(self) -> str:
         lines = Lines()
@@ -150,7 +149,7 @@ class FusedText:
             lines.give(node, f"tl.load(hoisted + i * {self.width} + {k})")
         for node in in_order(new.values(), stop=self._hoisted[which]):
             if node.op == "input" and node.kind == "element":
-                lines.give(node, f"tl.load(m_{node.value} + e{mask}).to(E)")
+                lines.give(node, f"tl.load(m_{self._variables[node]} + e{mask}).to(E)")
         lines.compute(new.values())
         for name, node in new.items():
             value = lines.name(node)

@@ -1,6 +1,7 @@
 """The call of an optimizer on CUDA: one launch for all tensors, and nothing that waits for it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from ....dynamics import Dynamics
 from ...words.word import Substep
 from ..errors import NoKernelError
 from ..triton_code import has_triton, is_interpreted
-from .layout import Layout, Tensors
-from .trace import trace_call
+from .checks import addresses, check_shapes
+from .layout import Layout, Tensors, facts
+from .recent import Recent
+from .trace import SCALE, STEP, trace_call
 from .triton_batch import Batch
 from .triton_source import FusedText
 
@@ -38,9 +41,8 @@ class TritonStep:
         self._dynamics = dynamics
         pieces = [(closing, opening), ((), opening)] if closing else [((), opening)]
         self._traces = [trace_call(dynamics, *both, is_matrix=True) for both in pieces]
-        self._batches: list[Batch] = []
-        self._layout: Layout | None = None
-        self._grad_types: list[torch.dtype] = []
+        self._plans: Recent[_Plan] = Recent()
+        self._captured: set[_Plan] = set()  # whose tables CUDA graphs read
 
     def run(
         self,
@@ -61,39 +63,49 @@ class TritonStep:
         """As `FusedStep.run`; `last` may be a tensor [n], or tensors [], on the device too."""
         if not params:
             return
-        variables = {"x": params, **{n: state[n] for n in self._dynamics.variables[1:]}}
-        layout = self._planned(variables, grads)
+        tensors = {"x": params, **{n: state[n] for n in self._dynamics.variables[1:]}, "g": grads}
+        plan = self._plans.get(facts(tensors), lambda: self._planned(tensors))
+        addresses(tensors)
+        if params[0].is_cuda and torch.cuda.is_current_stream_capturing():
+            self._captured.add(plan)
         sign = -1.0 if maximize else 1.0
         scale = sign if inv_scale is None else inv_scale.double() * sign
-        given = {"scale": scale, "h": h, **{n: values[n] for n in self._dynamics.hyperparameters}}
-        with torch.no_grad(), layout.walked(variables, grads) as tensors:
+        given = {SCALE: scale, STEP: h, **{n: values[n] for n in self._dynamics.hyperparameters}}
+        with torch.no_grad(), plan.layout.walked(tensors) as walked:
             if not isinstance(last, Tensor) and any(isinstance(one, Tensor) for one in last):
                 last = torch.stack([torch.as_tensor(one, device=params[0].device) for one in last])
-            for batch in self._batches:
-                batch.launch(tensors, given, last, found_inf, seed, places, ticks)
+            for batch in plan.batches:
+                batch.launch(walked, given, last, found_inf, seed, places, ticks)
         torch.autograd.graph.increment_version(params)
 
-    def _planned(self, variables: Tensors, grads: Sequence[Tensor]) -> Layout:
-        """Finds which tensors go through which kernel, anew when they are others."""
-        types, layout = [g.dtype for g in grads], self._layout
-        same_tensors = layout is not None and layout.holds(variables) and layout.fits(variables)
-        if layout is not None and same_tensors and types == self._grad_types:
-            return layout
-        lists = {**variables, "g": grads}
+    def _planned(self, tensors: Tensors) -> "_Plan":
+        """Which tensors go through which kernel."""
+        check_shapes(self._dynamics, tensors)
+        params = tensors["x"]
         members: dict[tuple[str, ...], list[int]] = {}
-        for i, param in enumerate(variables["x"]):
+        for i, param in enumerate(params):
             _refuse_device(param.device)
-            for name, tensors in lists.items():
-                if tensors[i].device != param.device:
-                    raise NoKernelError(f"{name} of a parameter on {param.device} is elsewhere")
-            dtypes = tuple(_type(name, tensors[i]) for name, tensors in lists.items())
+            for name, ts in tensors.items():
+                if ts[i].device != params[0].device:
+                    raise NoKernelError(
+                        f"{name} is on {ts[i].device}, a parameter of the group on "
+                        f"{params[0].device}"
+                    )
+            dtypes = tuple(_type(name, ts[i]) for name, ts in tensors.items())
             members.setdefault(dtypes, []).append(i)
-        self._batches = [
-            Batch(FusedText(self._traces, dict(zip(lists, dtypes, strict=True))), variables["x"], m)
-            for dtypes, m in members.items()
+        batches = [
+            Batch(FusedText(self._traces, dict(zip(tensors, dtypes, strict=True))), params, mine)
+            for dtypes, mine in members.items()
         ]
-        self._layout, self._grad_types = Layout(variables, in_rows=False), types
-        return self._layout
+        return _Plan(batches, Layout(tensors, in_rows=False))
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Kernels for the tensors of a call, kept for the next call on tensors of that kind."""
+
+    batches: list[Batch]
+    layout: Layout
 
 
 def _refuse_device(device: torch.device) -> None:

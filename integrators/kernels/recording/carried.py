@@ -61,7 +61,7 @@ def carry(
     ]
     if not chosen:
         return (), dict(after)
-    places = {node: graph.input(f"carried_{i}", node.kind) for i, node in enumerate(chosen)}
+    places = {node: graph.input(f"carried {i}", node.kind) for i, node in enumerate(chosen)}
     ends = graph.replaced([*moved.values(), *(kept[node] for node in chosen)], places)
     news = dict(zip(moved.values(), ends, strict=False))
     carried = tuple(

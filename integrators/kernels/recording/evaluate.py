@@ -1,7 +1,7 @@
 """What recorded expressions are worth: the plain reference of every generated kernel."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -36,6 +36,33 @@ def evaluate(
         else:
             done[node] = OPERATIONS[node.op](*(done[a].to(kind) for a in node.args))
     return [done[node] for node in nodes]
+
+
+def agree(
+    true: Tensor,
+    nodes: Sequence[Node],
+    values: Mapping[str, Tensor | float],
+    dtype: torch.dtype = torch.float64,
+) -> bool:
+    """Whether nodes are worth what they should be, [nodes, points], but for rounding.
+
+    The bound, √ε of the largest value and 64 ε of the largest number on the way to it, is far
+    above the rounding of another order of operations. What is not finite agrees with its like.
+    """
+    way = in_order(nodes)
+    found = [row.to("cpu", torch.float64) for row in evaluate(way, values, dtype)]
+    rows = torch.stack([row.expand(true.shape[1]) for row in found])
+    row_of = dict(zip(way, rows, strict=True))
+    made, true = torch.stack([row_of[node] for node in nodes]), true.detach().double()
+    eps = torch.finfo(dtype).eps
+    bound = eps**0.5 * _size(true) + 64 * eps * _size(rows)
+    same = ((made - true).abs() <= bound) | ~(made.isfinite() | true.isfinite())
+    return bool(same.all())
+
+
+def _size(values: Tensor) -> Tensor:
+    """The largest finite number of each column."""
+    return values.abs().nan_to_num(0, 0, 0).amax(0)
 
 
 def _truth(test: Tensor, like: Tensor) -> Tensor:

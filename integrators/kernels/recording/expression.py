@@ -94,16 +94,28 @@ class Graph:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Node] = {}
+        self._inputs: set[str] = set()
 
     def input(self, name: str, kind: Kind) -> Node:
-        """A value that the kernel is given under a name, or that it keeps from step to step."""
+        """A value that the kernel is given under a name, or that it keeps from step to step.
+
+        Raises ValueError for a name that is taken; those of kernels have a space in them, which no
+        name of a user's has.
+        """
+        if name in self._inputs:
+            raise ValueError(f"two values are called {name!r}")
+        self._inputs.add(name)
         return self._node("input", (), name, kind)
 
     def constant(self, value: float) -> Node:
         return self._node("constant", (), float(value), "uniform")
 
     def make(self, op: str, *given: "Node | float") -> Node:
-        """The node of an operation; numbers become constants, trivial operations vanish."""
+        """The node of an operation; numbers become constants, trivial operations vanish.
+
+        A quotient a/u by what does not change in time is a·(1/u), rounded once more; it overflows
+        where 1/u does: for |u| < 5.6e-309, and for elements in float32 for |u| < 3e-39.
+        """
         args = tuple(v if isinstance(v, Node) else self.constant(v) for v in given)
         if op == "pow" and (power := _whole_power(args[1])):
             return math.prod((args[0],) * (power - 1), start=args[0])
@@ -112,7 +124,6 @@ class Graph:
             return simple
         fixed = op == "div" and args[1].kind in ("uniform", "column")
         if fixed and _RANK[args[0].kind] > _RANK[args[1].kind]:
-            # of what does not change in time the reciprocal is formed once: one more rounding
             return self.make("mul", args[0], self.make("div", 1.0, args[1]))
         if op in ("add", "mul") and args[0].number > args[1].number:
             args = args[::-1]  # a + b is b + a, bit for bit

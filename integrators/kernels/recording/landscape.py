@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from ...field import Field
-from .evaluate import evaluate
+from .evaluate import agree
 from .expression import Graph, in_order
 from .recorder import Recorder
 from .symbols import Symbols
-from .untraceable import MOST_NODES, NotTraceableError, too_many
+from .untraceable import FUNCTION, MOST_NODES, RUNS, NotTraceableError, too_many
 
 __all__ = ["MOST_NODES", "UNROLLED", "NotTraceableError", "TracedLandscape", "trace_landscape"]
 
@@ -39,7 +39,7 @@ def trace_landscape(
     graph       where the expressions go: one landscape to a graph
     dtype       of the coordinates, for landscapes that ask for it (the least distance of atoms)
 
-    Raises NotTraceableError for more than `UNROLLED` (64) coordinates or `MOST_NODES` (6000)
+    Raises NotTraceableError for more than `UNROLLED` (64) coordinates or `MOST_NODES` (5000)
     operations, for sampled gradients, and for code that branches on a value of x, takes x out of
     torch, draws random numbers, or needs an operation that has no symbol.
     """
@@ -56,7 +56,7 @@ class TracedLandscape:
 
     def __init__(self, landscape: Field, graph: Graph, dtype: torch.dtype) -> None:
         self._landscape, self._dtype = landscape, dtype
-        self._x = Symbols.inputs(graph, "landscape_x", landscape.shape, "element")
+        self._x = Symbols.inputs(graph, "landscape x", landscape.shape, "element")
         self._recorder = Recorder(graph, dtype)
         self._df = self._recorded("df", tuple(landscape.shape))
 
@@ -98,41 +98,30 @@ class TracedLandscape:
                     value = getattr(self._landscape, name)(start)
                 if tuple(value.shape) != shape:
                     found = tuple(value.shape)
-                    raise NotTraceableError(f"its {name} has shape {found} instead of {shape}")
+                    raise NotTraceableError(f"its {name} has shape {found} instead of {shape}", "")
                 symbols = self._recorder.memory.read(value)
                 self._compare(name, symbols)
         except NotTraceableError as error:
-            raise _refusal(self._landscape, str(error)) from error.__cause__
+            raise _refusal(self._landscape, error.reason, error.advice) from error.__cause__
         except Exception as error:
             said = f"its {name} raised {type(error).__name__}: {error}"
-            raise _refusal(self._landscape, said) from error
+            raise _refusal(self._landscape, said, "") from error
         return symbols
 
     def _compare(self, name: str, symbols: Symbols) -> None:
-        """Refuse a record that is worth something else than the landscape near its start.
-
-        The bound, √ε of the value and 64 ε of the largest number on the way to it, is far above
-        the rounding of another order of operations.
-        """
-        nodes = in_order(symbols.nodes)
-        if len(nodes) > MOST_NODES:
-            raise too_many(len(nodes))
+        """Refuse a record that is worth something else than the landscape near its start."""
+        if (count := len(in_order(symbols.nodes))) > MOST_NODES:
+            raise too_many(count)
         points = self._points()
         coordinates = points.reshape(-1, len(_DISTANCES))
         values = {node.value: row for node, row in zip(self._x.nodes, coordinates, strict=True)}
-        found = evaluate(nodes, values | self._recorder.memory.constants, self._dtype)
-        rows = torch.stack([row.double().expand(len(_DISTANCES)) for row in found])
-        row_of = dict(zip(nodes, rows, strict=True))
-        made = torch.stack([row_of[node] for node in symbols.nodes])
-        true = torch.stack([getattr(self._landscape, name)(x).flatten() for x in points.unbind(-1)])
-        true = true.detach().double().T
-        eps = torch.finfo(self._dtype).eps
-        bound = eps**0.5 * _size(true) + 64 * eps * _size(rows)
-        same = ((made - true).abs() <= bound) | ~(made.isfinite() | true.isfinite())
-        if not same.all():
+        true = [getattr(self._landscape, name)(x).flatten() for x in points.unbind(-1)]
+        values |= self._recorder.memory.constants
+        if not agree(torch.stack(true, -1), symbols.nodes, values, self._dtype):
             raise NotTraceableError(
                 f"its {name} is not the same function of x away from its start (something that "
-                "depends on x was taken for a constant, or is rounded)"
+                "depends on x was taken for a constant, or is rounded)",
+                FUNCTION,
             )
 
     def _points(self) -> Tensor:
@@ -144,12 +133,6 @@ class TracedLandscape:
         return torch.stack([start + distance * steps for distance in _DISTANCES], -1)
 
 
-def _size(values: Tensor) -> Tensor:
-    """The largest finite number of each column."""
-    return values.abs().nan_to_num(0, 0, 0).amax(0)
-
-
-def _refusal(landscape: Field, reason: str) -> NotTraceableError:
-    return NotTraceableError(
-        f"{landscape!r} cannot be written out for a kernel: {reason}; backend='torch' runs it"
-    )
+def _refusal(landscape: Field, reason: str, advice: str = RUNS) -> NotTraceableError:
+    said = f"{landscape!r} cannot be written out for a kernel: {reason}"
+    return NotTraceableError(said, advice)

@@ -40,8 +40,8 @@ class _Storage:
 class Memory:
     """The nodes in the memory of tensors; all views of a tensor see the same.
 
-    Numbers get a node when they are first asked for: an input of the graph, named `landscape_0`,
-    `landscape_1`, ... in that order, with its value in `constants`; literal numbers, integers and
+    Numbers get a node when they are first asked for: an input of the graph, named `landscape 0`,
+    `landscape 1`, ... in that order, with its value in `constants`; literal numbers, integers and
     truth values are constants of the graph. The node in place 0 is the constant 0.
     """
 
@@ -133,7 +133,7 @@ class Memory:
         return self._storages[address]
 
     def _input(self, value: float) -> Node:
-        name = f"landscape_{len(self.constants)}"
+        name = f"landscape {len(self.constants)}"
         self.constants[name] = value
         return self.graph.input(name, "uniform")
 

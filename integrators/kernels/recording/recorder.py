@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from .aten import CHOOSES, MOVES, PLACED, RULES, SHAPES
 from .expression import Graph
 from .memory import MOST_NUMBERS, Memory, shares
-from .untraceable import NotTraceableError, too_many
+from .untraceable import CHOICE, FUNCTION, NotTraceableError, too_many
 
 _Call = tuple[tuple[Any, ...], dict[str, Any]]
 _LEAVING = (Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.data_ptr, Tensor.__dlpack__)
@@ -50,11 +50,12 @@ class Recorder(TorchDispatchMode):
         args, kwargs = call
         name, given = func._schema.name.partition("::")[2], _tensors(call)
         if torch.Tag.nondeterministic_seeded in func.tags:
-            raise NotTraceableError(f"it draws random numbers ({func})")
+            raise NotTraceableError(f"it draws random numbers ({func})", FUNCTION)
         if name in SHAPES or not any(map(self.memory.moves, given)):
             return self._computed(func, call, [] if name in SHAPES else given)
         if torch.Tag.data_dependent_output in func.tags:
-            raise NotTraceableError(f"it branches on a value of x, or takes one out ({func})")
+            reason = f"it branches on a value of x, or takes one out ({func})"
+            raise NotTraceableError(reason, CHOICE)
         if torch.Tag.inplace_view in func.tags:  # another shape, the same memory
             return func(*args, **kwargs)
         if func._schema.is_mutable:
@@ -89,7 +90,8 @@ class Recorder(TorchDispatchMode):
         def replaced(t: Tensor) -> Any:
             if indexed and not t.is_floating_point():
                 if self.memory.moves(t):
-                    raise NotTraceableError(f"a value that depends on x says where ({func})")
+                    reason = f"a value that depends on x says where ({func})"
+                    raise NotTraceableError(reason, CHOICE)
                 return t
             return self.memory.places(t).clone() if moved else self.memory.read(t)
 
@@ -121,7 +123,8 @@ class _InTorch(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func in _LEAVING and self._memory.moves(args[0]):
-            raise NotTraceableError(f"it takes values of x out of torch ({func.__name__})")
+            reason = f"it takes values of x out of torch ({func.__name__})"
+            raise NotTraceableError(reason, FUNCTION)
         return func(*args, **(kwargs or {}))
 
 

@@ -18,6 +18,7 @@ class Symbols:
 
     __slots__ = ("graph", "values")
     __array_ufunc__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # there is no telling which are equal
 
     def __init__(self, graph: Graph, values: Any) -> None:
         self.graph = graph
@@ -26,10 +27,10 @@ class Symbols:
 
     @classmethod
     def inputs(cls, graph: Graph, name: str, shape: Sequence[int], kind: Kind) -> Self:
-        """New inputs: `name` itself for a number, `name_0`, `name_1`, ... for an array."""
+        """New inputs: `name` itself for a number, `name 0`, `name 1`, ... for an array."""
         values = np.empty(tuple(shape), dtype=object)
         for place, index in enumerate(np.ndindex(*shape)):
-            values[index] = graph.input(f"{name}_{place}" if shape else name, kind)
+            values[index] = graph.input(f"{name} {place}" if shape else name, kind)
         return cls(graph, values)
 
     @property
@@ -139,8 +140,10 @@ class Symbols:
     def where_matrix(self, otherwise: Self) -> Self:
         return self if self.values.ndim >= 2 else otherwise
 
-    def __bool__(self) -> bool:
+    def _refuse(self, *_: object) -> bool:
         raise TypeError("symbols are neither true nor false: a flow cannot branch on a value")
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
 
 
 def _function(name: str) -> Callable[[Symbols], Symbols]:

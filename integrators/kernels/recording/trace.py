@@ -1,7 +1,7 @@
 """One step of a run, recorded: what it makes of a state, of hyperparameters and of noise."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from ....dynamics import Dynamics, NoisyPart, State
-from ... import schemes
 from ...field import Field
-from ...noise.draws import SchemeNoise, Source, WordNoise
+from ...noise.draws import Source
 from ...noise.noise import channel_of
-from ...step import apply
 from ...words.word import Word
 from .carried import Carried, carry
-from .expression import Graph, Kind, Node
-from .landscape import trace_landscape
+from .expression import Graph, Kind, Node, in_order
+from .landscape import TracedLandscape, trace_landscape
+from .one_step import OneStep, Recorded, compare
 from .symbols import Symbols
+from .untraceable import MOST_NODES, too_many
 
 
 @dataclass(frozen=True)
@@ -75,41 +75,86 @@ def trace_step(
 ) -> StepTrace:
     """Record one step of a word, or of the scheme `method`, from a state like `s`.
 
-    Raises `NotTraceableError` for a landscape that cannot be recorded; whatever a part raises that
-    does not run on symbols.
+    The record is compared with the step of torch near `s`, see `compare`.
+
+    Raises `NotTraceableError` for a landscape that cannot be recorded, for a part that does other
+    things on symbols than on tensors, and for more than `MOST_NODES` operations; whatever a part
+    raises that does not run on symbols.
     """
     graph = Graph()
     rank, shape = s.rank, tuple(s.x.shape[: s.rank])
-    values = _RunTime(graph, rank, tuple(s.x.shape[rank:]))
-    bound = dynamics.bind({k: values.symbols(k, v) for k, v in dynamics.hyperparameters.items()})
-    h = values.symbols("h", step)
-    field = trace_landscape(landscape, graph, s.x.dtype)
-    values.uniform |= field.constants
+    given = _RunTime(graph, rank, tuple(s.x.shape[rank:]))
+    numbers = {k: given.symbols(f"number {k}", v) for k, v in dynamics.hyperparameters.items()}
+    h = given.symbols("step", step)
     before = {
-        name: Symbols.inputs(graph, name, dynamics.shape_of(name, shape), _kind(dynamics, name))
-        for name in dynamics.variables
+        name: _inputs(graph, dynamics, f"state {name}", name, shape) for name in dynamics.variables
     }
-    moving = State(before, rank)
-    noise = None if source is None else _RecordedSource(source, graph, h)
-    if word is None:
-        drawn = SchemeNoise(noise).at(0) if noise else {}
-        schemes.SCHEMES[method](bound, moving, h, field.df, drawn)
-        per_step = dict.fromkeys(drawn, source.per_step or 1) if source else {}
-    else:
-        substeps = Word(word.text, bound).substeps
-        plan = WordNoise(noise, substeps) if noise else None
-        pieces = [(u.part, float(u.fraction) * h) for u in substeps]
-        apply(pieces, moving, field.df, draw=plan and plan.at(0))
-        windows = plan.windows.values() if plan else ()
-        per_step = {window.part.driver: window.per_step for window in windows}
+    one_step, moving = OneStep(dynamics, word, method, source), State(before, rank)
+    gradients, normals = _Gradients(graph), _Normals(graph, dynamics, shape)
+    per_step = one_step.take(numbers, moving, h, gradients, normals)
     after = {name: getattr(moving, name) for name in before}
-    draws = noise.recorded(per_step) if noise else ()
+    _refuse_large(_nodes(after), times=2)
+    values = {**given.uniform, **given.columns}
+    recorded = Recorded(
+        numbers, h, before, after, gradients.taken, [one.z for one in normals.asked], values
+    )
+    compare(one_step, recorded, s)
+    field = trace_landscape(landscape, graph, s.x.dtype)
+    after = gradients.replaced(after, field)
+    _refuse_large(_nodes(after), times=2)  # what is carried may be half of it
     carried, after = carry(graph, before, after)
-    return StepTrace(graph, before, after, carried, draws, values.uniform, values.columns)
+    _refuse_large([*_nodes(after), *(node for one in carried for node in (one.first, one.next))])
+    draws = tuple(one.draw(per_step) for one in normals.asked)
+    uniform = given.uniform | field.constants
+    return StepTrace(graph, before, after, carried, draws, uniform, given.columns)
 
 
 def _kind(dynamics: Dynamics, name: str) -> Kind:
     return "scalar" if name in dynamics.scalars else "element"
+
+
+def _inputs(
+    graph: Graph, dynamics: Dynamics, name: str, variable: str, shape: tuple[int, ...]
+) -> Symbols:
+    """Inputs shaped like a variable."""
+    own = dynamics.shape_of(variable, shape)
+    return Symbols.inputs(graph, name, own, _kind(dynamics, variable))
+
+
+def _nodes(variables: Mapping[str, Symbols]) -> list[Node]:
+    return [node for symbols in variables.values() for node in symbols.nodes]
+
+
+def _refuse_large(nodes: Iterable[Node], times: int = 1) -> None:
+    if (count := len(in_order(nodes))) > times * MOST_NODES:
+        raise too_many(count, "a step")
+
+
+class _Gradients:
+    """Gradients that are not known yet: inputs of the step, until there is a landscape."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.taken: list[tuple[Symbols, Symbols]] = []
+
+    def __call__(self, x: Symbols) -> Symbols:
+        g = Symbols.inputs(self._graph, f"gradient {len(self.taken)}", x.shape, "element")
+        self.taken.append((x, g))
+        return g
+
+    def replaced(self, after: dict[str, Symbols], field: TracedLandscape) -> dict[str, Symbols]:
+        """The same with a landscape's gradients."""
+        known: dict[Node, Node] = {}
+
+        def put(symbols: Symbols) -> Symbols:
+            nodes = np.fromiter(self._graph.replaced(symbols.nodes, known), dtype=object)
+            return Symbols(self._graph, nodes.reshape(symbols.shape))
+
+        for x, g in self.taken:
+            df = field.df(put(x))
+            known |= zip(g.nodes, df.nodes, strict=True)
+            _refuse_large(known.values(), times=2)
+        return {name: put(symbols) for name, symbols in after.items()}
 
 
 class _RunTime:
@@ -131,7 +176,7 @@ class _RunTime:
         rows = whole.reshape(math.prod(shape), *whole.shape[self._rank :])
         nodes = np.empty(shape, dtype=object)
         for place, index in enumerate(np.ndindex(*shape)):
-            nodes[index] = self._input(f"{name}_{place}" if shape else name, rows[place])
+            nodes[index] = self._input(f"{name} {place}" if shape else name, rows[place])
         return Symbols(self._graph, nodes)
 
     def _input(self, name: str, row: Tensor) -> Node:
@@ -142,31 +187,33 @@ class _RunTime:
         return self._graph.input(name, "column")
 
 
-class _RecordedSource(Source):
-    """A source of symbols instead of numbers, which remembers what was asked for."""
+@dataclass(frozen=True)
+class _Asked:
+    """Normal numbers z, [count] arrays, for a tick of the first step."""
 
-    def __init__(self, source: Source, graph: Graph, h: Symbols) -> None:
-        self.noise, self.dynamics, self.per_step = source.noise, source.dynamics, source.per_step
-        self.step: Any = h
-        self._kinds = source._kinds
-        self._graph = graph
-        self._asked: list[tuple[str, int, int, tuple[Node, ...]]] = []
+    driver: str
+    tick: int
+    z: list[Symbols]
 
-    @property
-    def tick(self) -> Any:
-        return self.step / (self.per_step or 1)
+    def draw(self, per_step: Mapping[str, int]) -> Draw:
+        nodes = tuple(node for each in self.z for node in each.nodes)
+        count, channel = len(self.z), channel_of(self.driver)
+        coordinates = len(nodes) // count
+        return Draw(channel, count, coordinates, self.tick, per_step[self.driver], nodes)
 
-    def normals(self, part: NoisyPart, tick: int, count: int) -> Any:
-        shape, _ = self._kinds[part.noisy]
-        kind = _kind(self.dynamics, part.noisy)
-        name = f"z{len(self._asked)}"
-        z = [Symbols.inputs(self._graph, f"{name}_{k}", shape, kind) for k in range(count)]
-        nodes = tuple(node for each in z for node in each.nodes)
-        self._asked.append((part.driver, count, tick, nodes))
+
+class _Normals:
+    """Normal numbers as inputs; remembers what was asked for."""
+
+    def __init__(self, graph: Graph, dynamics: Dynamics, shape: tuple[int, ...]) -> None:
+        self._graph, self._dynamics, self._shape = graph, dynamics, shape
+        self.asked: list[_Asked] = []
+
+    def __call__(self, part: NoisyPart, tick: int, count: int) -> list[Symbols]:
+        name = f"normal {len(self.asked)}"
+        z = [
+            _inputs(self._graph, self._dynamics, f"{name} {k}", part.noisy, self._shape)
+            for k in range(count)
+        ]
+        self.asked.append(_Asked(part.driver, tick, z))
         return z
-
-    def recorded(self, per_step: Mapping[str, int]) -> tuple[Draw, ...]:
-        return tuple(
-            Draw(channel_of(driver), count, len(nodes) // count, tick, per_step[driver], nodes)
-            for driver, count, tick, nodes in self._asked
-        )

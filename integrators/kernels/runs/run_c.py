@@ -10,17 +10,19 @@ from torch import Tensor
 
 from ....dynamics import Dynamics, State
 from ...field import Field
+from ...interrupts import interrupts_wait
 from ...noise.draws import Source
 from ...words.word import Word
-from ..compiled import load
+from ..compiled import load, why
 from ..errors import NoKernelError
 from ..recording.landscape import NotTraceableError
 from ..recording.trace import StepTrace, trace_step
 from ..threads import count as count_threads
 from ..threads import side_by_side
-from .source import ensemble_source, run_time_inputs
+from .source import EnsembleText
 
 _REAL = {torch.float64: "double", torch.float32: "float"}
+_FIRST = 64  # steps of a call when nobody knows yet how long they take
 _CALL = 0.1  # seconds a call may take, so that Ctrl-C is heard
 _LEAST = 1024  # trajectories for which a thread is woken up
 _BLOCK = 256  # trajectories: a whole number of blocks of any number of lanes
@@ -44,12 +46,14 @@ def run_in_c(
         raise NoKernelError(str(error)) from error
     except Exception as error:  # a part of the user's own that runs on tensors only
         raise NoKernelError(f"a part does not run on symbols: {error}") from error
-    library = load(ensemble_source(trace, _REAL[s.x.dtype]))
+    text = EnsembleText(trace)
+    code = text.text(_REAL[s.x.dtype])
+    library = load(code)
     if library is None:
-        raise NoKernelError("there is no working C compiler")
+        raise NoKernelError(f"it cannot be compiled: {why(code)}")
     seed = 0 if source is None else source.noise.seed
     first = 0 if source is None else source.noise.first
-    return CAdvance(library, trace, dynamics.variables, seed, first)
+    return CAdvance(library, trace, text, dynamics.variables, seed, first)
 
 
 class _Task(ctypes.Structure):
@@ -72,7 +76,13 @@ class CAdvance:
     backend = "c"
 
     def __init__(
-        self, library: Any, trace: StepTrace, names: tuple[str, ...], seed: int, first: int
+        self,
+        library: Any,
+        trace: StepTrace,
+        text: EnsembleText,
+        names: tuple[str, ...],
+        seed: int,
+        first: int,
     ) -> None:
         self._run = library.run
         self._run.argtypes = [ctypes.POINTER(_Task), ctypes.c_int64, ctypes.c_int64]
@@ -80,9 +90,10 @@ class CAdvance:
         self._names = names
         self._scalar = {name for name in names if trace.before[name].nodes[0].kind == "scalar"}
         self._seed, self._trajectory = seed, first
-        uniform, columns = run_time_inputs(trace)
-        self._uniform = np.array([trace.uniform[name] for name in uniform], dtype=np.float64)
-        self._columns = [trace.columns[name].reshape(-1).contiguous() for name in columns]
+        uniform = [trace.uniform[node.value] for node in text.uniform]
+        self._uniform = np.array(uniform, dtype=np.float64)
+        columns = [trace.columns[node.value] for node in text.column]
+        self._columns = [column.reshape(-1).contiguous() for column in columns]
         self._pace = 0.0  # seconds a step takes
         self.done = self.written = 0
         self.reason = ""
@@ -102,21 +113,35 @@ class CAdvance:
         variables = {name: _copy(getattr(s, name)) for name in self._names}
         stopped = _copy(stopped_at)
         every = every if saved is not None else 0
-        while self.done < first + steps:
-            left = first + steps - self.done
-            count = min(left, max(1, int(_CALL / self._pace))) if self._pace else min(left, 64)
-            begin = time.perf_counter()
-            self._call(variables, stopped, count, every, saved or {})
-            self._pace = (time.perf_counter() - begin) / count
-            before = self.done
-            self.done += count
-            if every:
-                self.written += self.done // every - before // every
-        for name, value in variables.items():
-            setattr(s, name, value)
-        s.g = None
-        stopped_at.copy_(stopped)
+        try:
+            with interrupts_wait() as pending:  # a call and the record of it belong together
+                while self.done < first + steps and not pending.pressed:
+                    left = first + steps - self.done
+                    self._some(min(left, self._steps_per_call()), variables, stopped, every, saved)
+        finally:
+            for name, value in variables.items():
+                setattr(s, name, value)
+            s.g = None
+            stopped_at.copy_(stopped)
         return self.written
+
+    def _steps_per_call(self) -> int:
+        return max(1, int(_CALL / self._pace)) if self._pace else _FIRST
+
+    def _some(
+        self,
+        steps: int,
+        variables: dict[str, Tensor],
+        stopped: Tensor,
+        every: int,
+        saved: dict[str, Tensor] | None,
+    ) -> None:
+        begin = time.perf_counter()
+        self._call(variables, stopped, steps, every, saved or {})
+        self._pace = (time.perf_counter() - begin) / steps
+        if every:
+            self.written += (self.done + steps) // every - self.done // every
+        self.done += steps
 
     def _call(
         self,

@@ -9,34 +9,58 @@ from ..recording.trace import StepTrace
 
 _PIECE = 64  # steps between two looks for overflow
 _STRANDS = 4  # lanes whose statements take turns
-_LARGE = 800  # operations in a step, beyond which compiling it for several widths takes seconds
+_SMALL = 120  # operations in a step, up to which the processor has room for more than a vector
+_LARGE = 400  # beyond which a lane alone gains nothing, and every number of lanes costs seconds
+_AHEAD = 256  # steps times lanes for which noise is made at once
+_DRAWN = 2**15  # normal numbers that are kept, at most: 256 kB of the stack
 
 
-def ensemble_source(trace: StepTrace, real: str) -> str:
-    """The source of a kernel for one step; `real` is "double" or "float"."""
-    lanes = (8, 256) if trace.draws else (1, 8, 64)
-    if _size(trace) > _LARGE:
-        lanes = lanes[-1:]
-    parts = [text("elementary.c"), _header(real)]
-    if trace.draws:
-        parts.insert(0, files("dashpot.integrators.noise").joinpath("philox.c").read_text("utf-8"))
-    generated = _Generated(trace)
-    parts.append(generated.sizes())
-    for count in lanes:
-        turns = max(lanes) // count if trace.draws else _PIECE
-        parts += [f"#undef LANES\n#define LANES {count}", f"#undef TURNS\n#define TURNS {turns}"]
-        parts += [f"#undef NAME\n#define NAME(n) n##_{count}"]
-        strands = _STRANDS if count == 64 else 1
-        parts.append(f"#undef STRANDS\n#define STRANDS {strands}")
-        body = text("runs/ensemble.c")
-        for name, lines in generated.pieces(strands).items():
-            body = body.replace(f"${name}$", "\n".join(lines))
-        parts.append(body)
-    return "\n".join([*parts, generated.entry(lanes)])
+class EnsembleText:
+    """The text of the kernel of a step.
 
+    uniform  the inputs that are numbers, in the order of the array in which they are given
+    column   those that are one number per trajectory, an array each
+    """
 
-def _size(trace: StepTrace) -> int:
-    return len(in_order([new for _, new in trace.state]))
+    def __init__(self, trace: StepTrace) -> None:
+        self._trace = trace
+        self._generated = _Generated(trace)
+        self.uniform = _inputs(self._generated.uniform, "uniform")
+        self.column = _inputs(self._generated.column, "column")
+
+    def text(self, real: str) -> str:
+        """For coordinates of the type `real`, "double" or "float"."""
+        generated, lanes = self._generated, self.lanes
+        parts = [text("elementary.c"), _header(real)]
+        if self._trace.draws:
+            noise = files("dashpot.integrators.noise").joinpath("philox.c")
+            parts.insert(0, noise.read_text("utf-8"))
+        parts.append(generated.sizes())
+        for count in lanes:
+            strands = _STRANDS if count == 64 else 1
+            own = {"LANES": count, "TURNS": self.turns(count), "STRANDS": strands}
+            parts += [f"#undef {name}\n#define {name} {value}" for name, value in own.items()]
+            parts.append(f"#undef NAME\n#define NAME(n) n##_{count}")
+            body = text("runs/ensemble.c")
+            for name, lines in generated.pieces(strands).items():
+                body = body.replace(f"${name}$", "\n".join(lines))
+            parts.append(body)
+        return "\n".join([*parts, generated.entry(lanes, self.uniform)])
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The numbers of lanes for which the kernel is compiled."""
+        size = len(in_order([new for _, new in self._trace.state]))
+        if size > _LARGE:
+            return (8,)
+        if self._trace.draws:
+            return (8, 256) if size <= _SMALL else (8,)
+        return (1, 8, 64) if size <= _SMALL else (1, 8)
+
+    def turns(self, lanes: int) -> int:
+        """For how many steps noise is made at once."""
+        drawn = sum(len(draw.nodes) for draw in self._trace.draws)
+        return max(1, min(_AHEAD, _DRAWN // drawn) // lanes) if drawn else _PIECE
 
 
 def _header(real: str) -> str:
@@ -74,16 +98,16 @@ class _Generated:
         results = [new for _, new in self._state]
         results += [end for one in trace.carried for end in (one.first, one.next)]
         everything = in_order(results)
-        self._uniform = _frontier(everything, results, "uniform", ("column", "scalar", "element"))
-        self._column = _frontier(everything, results, "column", ("scalar", "element"))
+        self.uniform = _frontier(everything, results, "uniform", ("column", "scalar", "element"))
+        self.column = _frontier(everything, results, "column", ("scalar", "element"))
 
     def sizes(self) -> str:
         counts = {
             "ELEMENTS": len(self.elements),
             "SCALARS": len(self.scalars),
-            "COLUMNS": len(self._column),
+            "COLUMNS": len(self.column),
             "CARRIED": len(self._trace.carried),
-            "UNIFORMS": len(self._uniform),
+            "UNIFORMS": len(self.uniform),
         }
         return f"enum {{ {', '.join(f'{name} = {count}' for name, count in counts.items())} }};"
 
@@ -120,15 +144,15 @@ class _Generated:
         }
 
     def _hoisted(self) -> dict[Node, str]:
-        names = {node: f"uniform[{k}]" for k, node in enumerate(self._uniform)}
-        return names | {node: f"block->column[{k}][i]" for k, node in enumerate(self._column)}
+        names = {node: f"uniform[{k}]" for k, node in enumerate(self.uniform)}
+        return names | {node: f"block->column[{k}][i]" for k, node in enumerate(self.column)}
 
     def _prepare(self) -> list[str]:
-        names = {node: f"uniform[{k}]" for k, node in enumerate(self._uniform)}
-        inputs = _inputs(self._column, "column")
+        names = {node: f"uniform[{k}]" for k, node in enumerate(self.uniform)}
+        inputs = _inputs(self.column, "column")
         names |= {node: f"column[{k}][from]" for k, node in enumerate(inputs)}
-        lines = statements(self._column, names)
-        stores = [f"block->column[{k}][i] = {names[n]};" for k, n in enumerate(self._column)]
+        lines = statements(self.column, names)
+        stores = [f"block->column[{k}][i] = {names[n]};" for k, n in enumerate(self.column)]
         return [*lines, *stores]
 
     def _carry(self, state: list, kept: list) -> list[str]:
@@ -148,8 +172,8 @@ class _Generated:
     def _strand(self, state: list, kept: list, strand: int, strands: int) -> list[str]:
         lane = f"i + {strand} * (LANES / {strands})" if strands > 1 else "i"
         suffix = f"_{strand}" if strands > 1 else ""
-        names = {node: f"uniform[{k}]" for k, node in enumerate(self._uniform)}
-        names |= {node: f"block->column[{k}][{lane}]" for k, node in enumerate(self._column)}
+        names = {node: f"uniform[{k}]" for k, node in enumerate(self.uniform)}
+        names |= {node: f"block->column[{k}][{lane}]" for k, node in enumerate(self.column)}
         names |= {node: f"{row}_{k}[{lane}]" for k, row, node in state}
         names |= {one.place: f"{row}_{k}[{lane}]" for k, row, one in kept}
         for d, draw in enumerate(self._trace.draws):
@@ -166,11 +190,11 @@ class _Generated:
         writes = [f"{row}_{k}[{lane}] = {row}_end_{k}{suffix};" for row, k, _ in ends]
         return [*lines, *reads, *writes]
 
-    def entry(self, lanes: Sequence[int]) -> str:
+    def entry(self, lanes: Sequence[int], given: Sequence[Node]) -> str:
         """The function that is called: hoists what depends on no trajectory, cuts the blocks."""
-        names = {node: f"task->uniform[{k}]" for k, node in enumerate(self.uniform_inputs)}
-        lines = statements(self._uniform, names)
-        lines += [f"uniform[{k}] = {names[node]};" for k, node in enumerate(self._uniform)]
+        names = {node: f"task->uniform[{k}]" for k, node in enumerate(given)}
+        lines = statements(self.uniform, names)
+        lines += [f"uniform[{k}] = {names[node]};" for k, node in enumerate(self.uniform)]
         blocks = "\n".join(
             f"    for (; end - begin >= {_least(count, lanes)}; begin += {count})\n"
             f"        run_{count}(&own, begin, end - begin < {count} ? end - begin : {count});"
@@ -186,23 +210,6 @@ void run(const Task *task, int64_t begin, int64_t end) {{
 {blocks}
 }}
 """
-
-    @property
-    def uniform_inputs(self) -> list[Node]:
-        return _inputs(self._uniform, "uniform")
-
-    @property
-    def column_inputs(self) -> list[Node]:
-        return _inputs(self._column, "column")
-
-
-def run_time_inputs(trace: StepTrace) -> tuple[list[str], list[str]]:
-    """The names of the numbers and of the columns that the kernel is given, in order."""
-    generated = _Generated(trace)
-    return (
-        [str(node.value) for node in generated.uniform_inputs],
-        [str(node.value) for node in generated.column_inputs],
-    )
 
 
 def _frontier(
