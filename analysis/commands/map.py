@@ -21,6 +21,7 @@ from ...integrators.files import atomic
 from ..plots.maps import plot_map
 from .errors import BadCallError
 from .landscapes import landscape
+from .options import check_place, number_or_range
 from .summary import summary
 from .word import ORDINARY, named_dynamics
 from .work import Work
@@ -110,6 +111,8 @@ class Map:
             )
         if endings.count(".npz") > 1:
             raise BadCallError("--output: one .npz file is enough")
+        for path in self.output:
+            check_place(path)
         self._check_device()
         Work(self.points, self.starts).refuse()
         grid, values = self._axes()
@@ -134,6 +137,10 @@ class Map:
         if Ranks().rank:
             return 0
         print("\n".join(summary(found, self.target)))
+        if found.status == "interrupted":
+            kept = any(path.suffix == ".npz" for path in self.output)
+            rest = "the same command computes the rest"
+            print(rest if kept else f"with an .npz file in --output {rest}: this time nothing does")
         try:
             self._write(found)
         except KeyboardInterrupt:
@@ -209,7 +216,7 @@ class Map:
             if name != "step" and name not in names:
                 options = ", ".join(f"--{n}" for n in (*names, "step"))
                 raise BadCallError(f"{self.dynamics} has no --{name}; it has {options}")
-            first, last = _read(name, text)
+            first, last = number_or_range(name, text)
             if last is None:
                 values[name] = first
             else:
@@ -238,23 +245,3 @@ class Map:
         away = torch.randn(shape, generator=generator, dtype=torch.float64)
         away[0] = 0
         return where.start + self.spread * away
-
-
-def _read(name: str, text: str) -> tuple[float, float | None]:
-    """A number, or the two ends of a range."""
-    refusal = BadCallError(
-        f"--{name} must be a number, or a range of positive numbers such as 1e-3:10; got {text!r}"
-    )
-    try:
-        numbers = [float(part) for part in text.split(":")]
-    except ValueError:
-        raise refusal from None
-    if len(numbers) > 2 or not all(math.isfinite(number) for number in numbers):
-        raise refusal
-    if len(numbers) == 1:
-        if name == "step" and numbers[0] <= 0:
-            raise refusal
-        return numbers[0], None
-    if not 0 < numbers[0] < numbers[1]:
-        raise refusal
-    return numbers[0], numbers[1]

@@ -9,7 +9,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ...integrators.ensembles import Ensemble
 
@@ -81,6 +83,8 @@ def plot_map(
             scale("log" if (found.axes[name] > 0).all() else "linear")
         ax.set_xlim(*edges[0][[0, -1]])  # also of a panel without any value
         ax.set_ylim(*edges[1][[0, -1]])
+        for axis, bounds in zip((ax.xaxis, ax.yaxis), edges, strict=True):
+            _label_few(axis, bounds)
         ax.grid(False)
     axes[0].set_ylabel(LABELS.get(names[1], names[1]))
     return list(axes)
@@ -137,6 +141,16 @@ def _edges(values: np.ndarray) -> np.ndarray:
     return np.exp(ends) if by_log else ends
 
 
+def _label_few(axis: Axis, bounds: np.ndarray) -> None:
+    """Of less than two decades few ticks, as numbers, where matplotlib's would overlap."""
+    decades = math.log10(bounds[-1] / bounds[0]) if bounds[0] > 0 else math.inf
+    if decades >= 2 or axis.get_scale() != "log":
+        return
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades > 1 else MaxNLocator(4))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _shade(ax: Axes, edges: list[np.ndarray], values: np.ndarray, cmap: str) -> None:
     ax.set_facecolor(_NOTHING)
     known = values[np.isfinite(values)]
@@ -146,7 +160,7 @@ def _shade(ax: Axes, edges: list[np.ndarray], values: np.ndarray, cmap: str) -> 
     most = known.max() or 1.0
     least = max(known[known > 0].min(initial=most), most / 10**_DECADES)
     norm = LogNorm(least, max(most, least * 1.01))
-    shown = np.maximum(values, least)  # also a time of 0; NaN stays
+    shown = np.where(np.isfinite(values), np.maximum(values, least), np.nan)  # also a time of 0
     mesh = ax.pcolormesh(*edges, shown, norm=norm, cmap=cmap, rasterized=True)
     extend = "min" if known.min() < least else "neither"
     ax.figure.colorbar(mesh, ax=ax, extend=extend)
@@ -193,9 +207,10 @@ def _target(found: Ensemble, given: float | None) -> float | None:
 
 def _has_heat(found: Ensemble) -> bool:
     """Whether noise feeds energy in, so that E settles at a multiple of T."""
-    known = found.settings
-    values = known.get("hyperparameters", {}).get("temperature", 0.0)
-    return known.get("noise") is not None and np.max(found.axes.get("temperature", values)) > 0
+    if found.settings.get("noise") is None:
+        return False
+    fixed = found.settings.get("hyperparameters", {}).get("temperature", 0.0)
+    return bool((found.axes.get("temperature", np.array(fixed)) > 0).any())
 
 
 def _caption(found: Ensemble, target: float | None) -> str:

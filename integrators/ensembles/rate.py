@@ -13,7 +13,7 @@ from .reductions import Memory
 from .saved import Saved
 
 _MARGIN = 1e3  # energies are trusted above this multiple of their round-off
-_DEPTH = 1e-6  # E that stops this far below its first value has met its round-off, no plateau
+_DEPTH = 1.2  # E that stops falling below ε^1.2 E(0) has met its round-off: L ε² |x|², L < ε^−0.8
 _DECLINE = 0.25  # of log E in a quarter of the time since it came near it; in a decay ¼ log 10³
 _PARTS = 16  # blocks in which the number of saved states doubles
 _LATE = 1 / 3  # of the time until E meets its floor, from which late times begin
@@ -32,7 +32,7 @@ class FittedRate:
     end    time at which it ends
     floor  what comes after E first met it is left out. None: 10³ times the round-off of E. That is
            at least ε|f*| + ε² E(0) with the ε of the state's type; ε² because E is quadratic in
-           x − x*. Where E stops falling at a higher level below 10⁻⁶ E(0), it is that level
+           x − x*. Where E stops falling at a higher level below ε^1.2 E(0), it is that level
     name   of the result, for several windows at once
 
     States are left out in blocks, of 1/16 of those saved before them at most; the sums of blocks
@@ -57,7 +57,7 @@ class FittedRate:
         floor = _MARGIN * (eps * math.fabs(first.landscape.minimum or 0.0) + eps * eps * energy)
         return {
             "floor": floor if self.floor is None else torch.full_like(energy, self.floor),
-            "deep": _DEPTH * energy,
+            "deep": eps**_DEPTH * energy,
             "lost": torch.zeros_like(energy, dtype=torch.bool),
             "seen": torch.zeros((), dtype=torch.int64),
         }

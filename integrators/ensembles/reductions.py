@@ -1,6 +1,7 @@
 """What to keep of a trajectory: a few numbers, updated as its states are saved."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -105,11 +106,20 @@ class TimeToTarget:
     target: float
     name: str = "time_to_target"
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.target):
+            raise ValueError(f"TimeToTarget takes an energy, a finite number; got {self.target!r}")
+
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
 
     def begin(self, first: Saved) -> Memory:
+        if first.landscape.minimum is not None and self.target < 0:
+            raise ValueError(
+                f"{self!r}: E = f − f* + ½|p|² is never below 0 where the minimum f* is known; "
+                "give a target >= 0"
+            )
         return {"time": torch.full_like(first.mechanical_energy[0], torch.inf, dtype=torch.float64)}
 
     def update(self, memory: Memory, saved: Saved) -> None:
@@ -166,10 +176,19 @@ class Mean:
 def results_of(reduction: Reduction, memory: Memory, size: int) -> dict[str, Tensor]:
     """What a reduction found; ValueError unless it is one number per trajectory for each name."""
     found = reduction.result(memory)
+    if not isinstance(found, Mapping):
+        raise TypeError(
+            f"{reduction!r}: result must return a dict of tensors by name; got {found!r}"
+        )
     for name in reduction.names:
-        value = found.get(name)
+        if name not in found:
+            raise ValueError(
+                f"{reduction!r} must have one number per trajectory as result {name!r}; got "
+                f"{'results ' + ', '.join(map(repr, found)) if found else 'no results'}"
+            )
+        value = found[name]
         if not isinstance(value, Tensor) or value.shape != (size,):
-            shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+            shape = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value)
             raise ValueError(
                 f"{reduction!r} must have one number per trajectory as result {name!r}, a tensor "
                 f"of shape ({size},) here; got {shape}"

@@ -25,7 +25,8 @@ class Ensemble:
     Attributes
         axes        values by name, in the order of the results' axes: those of the grid, then the
                     starts' ("start", or "start_1", "start_2", ...) as indices
-        values      the results by name; `result["final_energy"]` is [*axes]. "stopped_at" is the
+        values      the results by name; `result["final_energy"]` is [*axes]; `in` and `for` go over
+                    the names. "stopped_at" is the
                     index of the step at which a trajectory was lost to overflow, −1 for those that
                     were not; "computed" is False for what an interrupted run did not come to, where
                     results are NaN. Stored variables, `result["x"]`, are [T, *axes, *shape]
@@ -47,6 +48,12 @@ class Ensemble:
         if name not in self.values:
             raise KeyError(f"no result {name!r} in this ensemble; it has {', '.join(self.values)}")
         return self.values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
 
     @property
     def shape(self) -> tuple[int, ...]:

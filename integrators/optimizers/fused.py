@@ -13,7 +13,7 @@ from ..kernels.fused.step import FusedStep
 from ..words.word import Substep
 from .options import number, waits
 from .reach import Reach, reach
-from .tensors import computable, gradient_of, is_sharded, real_shape
+from .tensors import computable, gradient_of, real_shape, sharded_among
 
 WORTHWHILE = 100_000  # elements of a group, or
 MANY = 16  # tensors, from which on a kernel is made without being asked for
@@ -116,7 +116,7 @@ class FusedGroup:
         if group["state_dtype"] is not None:
             ticks = [state["steps"] for state in states]
             rounding = {"seed": group["noise"], "places": places, "ticks": ticks}
-        sharded = [param for param in params if is_sharded(param)]
+        sharded = sharded_among(params)
         if sharded:
             self._refuse_sums(sharded, bool(rounding))
         if sharded or any(map(Tensor.is_complex, params)):

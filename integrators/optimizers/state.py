@@ -1,6 +1,6 @@
 """The state of a parameter: how it is made, kept, and loaded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -115,10 +115,13 @@ def check_origin(state_dict: Mapping[str, Any], word: str, dynamics: str) -> Non
             raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
 
 
-def refuse_sparse(group: Mapping[str, Any]) -> None:
+def refuse_sparse(group: Mapping[str, Any], grads: Sequence[Tensor | None]) -> None:
     """RuntimeError at a gradient that does not have every element."""
-    for place, param in enumerate(group["params"]):
-        if param.grad is not None and param.grad.layout is not torch.strided:
+    layouts = {grad.layout for grad in grads if grad is not None}
+    if not layouts - {torch.strided}:
+        return
+    for place, (param, grad) in enumerate(zip(group["params"], grads, strict=True)):
+        if grad is not None and grad.layout is not torch.strided:
             raise RuntimeError(
                 f"parameter {place} of the group (shape {tuple(param.shape)}) has a sparse "
                 "gradient, which damped dynamics cannot use: momentum moves every coordinate. "

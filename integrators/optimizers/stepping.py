@@ -158,11 +158,11 @@ class SteppingOptimizer(StateOptimizer):
     ) -> list[ActiveGroup]:
         """The groups that move, after those were moved for which there is a kernel."""
         places = places or Places(self.param_groups)
-        for group in self.param_groups:
-            refuse_sparse(group)
+        gradients = [[param.grad for param in group["params"]] for group in self.param_groups]
+        for group, grads in zip(self.param_groups, gradients, strict=True):
+            refuse_sparse(group, grads)
         active = []
-        for index, group in enumerate(self.param_groups):
-            grads = [param.grad for param in group["params"]]
+        for index, (group, grads) in enumerate(zip(self.param_groups, gradients, strict=True)):
             params = [p for p, g in zip(group["params"], grads, strict=True) if g is not None]
             if not params:
                 continue

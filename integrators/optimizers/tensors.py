@@ -1,7 +1,7 @@
 """How parameters and their state are computed with: as real tensors of what is here."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -53,6 +53,13 @@ def at_least_single(dtype: torch.dtype) -> torch.dtype:
 def is_sharded(tensor: Tensor) -> bool:
     """Whether it is a DTensor; asked in this way, torch.distributed need not be there."""
     return hasattr(tensor, "placements")
+
+
+def sharded_among(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """The DTensors; what is of the same plain type is asked once."""
+    tensors = list(tensors)
+    plain = {kind for kind in set(map(type, tensors)) if not hasattr(kind, "placements")}
+    return [t for t in tensors if type(t) not in plain]
 
 
 def sums_of(params: Sequence[Tensor]) -> Sums | None:

@@ -10,6 +10,7 @@ import torch
 from dashpot.analysis import plot_map
 from dashpot.analysis.__main__ import main
 from dashpot.analysis.commands.landscapes import ANY, ONE, landscape
+from dashpot.analysis.commands.summary import summary
 from dashpot.analysis.commands.word import named_dynamics
 from dashpot.dynamics import CD, LDHD
 from dashpot.integrators import simulate
@@ -66,7 +67,7 @@ def test_the_step_size_is_an_axis_and_starts_are_drawn_from_the_seed(tmp_path):
     assert (energies[0][..., 1:] != energies[1][..., 1:]).all()
 
 
-def test_a_broken_off_map_goes_on(tmp_path, monkeypatch):
+def test_a_broken_off_map_goes_on(tmp_path, monkeypatch, capsys):
     arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "10")
     whole = mapped(tmp_path, *arguments)
     (tmp_path / "map.npz").unlink()
@@ -82,6 +83,7 @@ def test_a_broken_off_map_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Job, "chunk_size", lambda self, asked, ranks: 64)
     broken = mapped(tmp_path, *arguments, code=130)
     assert broken.status == "interrupted" and broken.computed.sum() == 64
+    assert "\nthe same command computes the rest" in capsys.readouterr().out
     again = mapped(tmp_path, *arguments)
     assert len(calls) == 2 + 2  # chunks of 64, 64 and 16
     assert all(again[name].tobytes() == whole[name].tobytes() for name in whole.values)
@@ -168,9 +170,9 @@ def test_a_figure(ending, tmp_path, capsys):
     assert out.stat().st_size > 0 and f"{out} written" in capsys.readouterr().out
 
 
-def drawn(ax):
+def drawn(ax, which=0):
     """The numbers of a panel, [up, across]."""
-    return np.ma.filled(ax.collections[0].get_array(), np.nan)
+    return np.ma.filled(ax.collections[which].get_array(), np.nan)
 
 
 def test_the_figure_shows_the_medians_and_the_worst_outcome():
@@ -187,16 +189,61 @@ def test_the_figure_shows_the_medians_and_the_worst_outcome():
     times = found["time_to_target"]
     assert (times[..., 0] == 0).all() and (times[:, :2, 1] < times[:, :2, 2]).all()
     assert shown[0][:2].tolist() == times[:, :2, 1].T.tolist()
-    least = times[:, :2, 1].min()  # at 0 there is no logarithm
-    assert shown[0][2].tolist() == [least, least]
-    assert shown[1][:2].tolist() == ((found["rate"][:, :2, 1:]).mean(-1).T).tolist()
-    assert np.isnan(shown[1][2]).all()
+    assert np.isnan(shown[0][2]).all() and np.isnan(shown[1][2]).all()  # most never arrive
+    # the start in the minimum has arrived, without a rate: faster than any other
+    assert shown[1][:2].tolist() == found["rate"][:, :2, 1:].max(-1).T.tolist()
     assert shown[2].tolist() == [[0, 0], [0, 0], [2, 2]]
     assert (axes[0].get_xscale(), axes[0].get_yscale()) == ("log", "log")
     assert "E ≤ 1e-06" in axes[0].get_title() and "γ" in axes[0].get_xlabel()
     assert "step size h" in axes[0].get_ylabel()
     texts = [text.get_text() for text in axes[2].figure.axes[-1].get_yticklabels()]
-    assert texts == ["reached\n67%", "not reached\n0%", "overflow\n33%"]
+    assert texts == ["reached\n78%", "not reached\n0%", "overflow\n22%"]  # of 18: 14 and 4
+    assert summary(found, 1e-6)[1] == "77.8% reached E <= 1e-06, 22.2% were lost to overflow"
+    with pytest.raises(ValueError, match=r"times to E <= 1e-06, not to 0\.1; leave"):
+        plot_map(found, target=0.1)
+    assert "E ≤ 1e-06" in plot_map(found)[0].get_title()
+    plt.close("all")
+
+
+def shown_of(rates, times, stopped_at, *, computed=None, **settings):
+    """The panels of a map of two by two, with one or more starts: results are [2, 2, starts]."""
+    rates, times = np.asarray(rates, float), np.asarray(times, float)
+    values = {"rate": rates, "time_to_target": times, "stopped_at": np.asarray(stopped_at)}
+    values["computed"] = np.ones(rates.shape, bool) if computed is None else computed
+    axes = {"gamma": np.array([1.0, 2.0]), "c": np.array([1.0, 2.0])}
+    axes["start"] = np.arange(rates.shape[-1])
+    call = {"steps": [9], "step": 0.1} | settings
+    return plot_map(Ensemble(axes, values, np.arange(10.0), call))
+
+
+def test_a_median_counts_those_that_never_arrive():
+    """Of three starts: two arrive, one does, none does; and two of three that decay at once."""
+    nan = np.nan
+    times = [[[1, 2, nan], [1, nan, nan]], [[nan, nan, nan], [0.1, 0.1, 5]]]
+    rates = [[[3, 1, 0], [3, 0, nan]], [[-1, 0, 2], [nan, nan, 1]]]
+    stopped = [[[-1, -1, -1], [-1, -1, 4]], [[-1, -1, -1], [-1, -1, -1]]]
+    axes = shown_of(rates, times, stopped)
+    assert np.array_equal(drawn(axes[0]).T, [[2, nan], [nan, 0.1]], equal_nan=True)
+    assert np.array_equal(drawn(axes[1]).T, [[1, nan], [nan, nan]], equal_nan=True)
+    too_fast = drawn(axes[1], 1)
+    assert np.array_equal(too_fast.T, [[nan, nan], [nan, 0]], equal_nan=True)
+    assert "too fast to measure" in axes[0].figure.get_supxlabel().replace("\n", " ")
+    plt.close("all")
+
+
+def test_with_noise_there_is_no_rate_to_show():
+    one = np.ones((2, 2, 1))
+    for temperature, told in ((0.5, ["with noise at T > 0\nE does not decay to 0"]), (0.0, [])):
+        settings = {"noise": {"seed": 0}, "hyperparameters": {"temperature": temperature}}
+        panel = shown_of(one, one, -one, **settings)[1]
+        assert [text.get_text() for text in panel.texts] == told
+    plt.close("all")
+
+
+def test_a_figure_of_a_part_says_so():
+    one, part = np.ones((2, 2, 1)), np.array([[[True], [False]], [[True], [True]]])
+    axes = shown_of(one, one, -one, computed=part)
+    assert "Interrupted: 3 of 4 are computed." in axes[0].figure.get_supxlabel().replace("\n", " ")
     plt.close("all")
 
 
@@ -240,8 +287,15 @@ def test_every_dynamics_and_every_landscape(tmp_path):
         (("CD", "lj1", *RANGES), "LennardJones must be an integer >= 2; got 1"),
         (("cd", "rosenbrock", *RANGES), "no dynamics 'cd'.*did you mean CD"),
         (("LDHD", "rosenbrock", *RANGES), r"LDHD has no --c; it has --gamma, --step"),
-        (("CD", "rosenbrock", *RANGES, "--gamma", "2:1"), "--gamma must be.*1e-3:10; got '2:1'"),
-        (("CD", "rosenbrock", *RANGES, "--gamma", "0:1"), "--gamma must be.*'0:1'"),
+        (
+            ("CD", "rosenbrock", *RANGES, "--gamma", "2:1"),
+            "--gamma must be.*got '2:1': the smaller end",
+        ),
+        (("CD", "rosenbrock", *RANGES, "--gamma", "0:1"), "--gamma must be.*'0:1': .*logarithmic"),
+        (
+            ("CD", "rosenbrock", *RANGES, "--output", f"{__file__}/map.png"),
+            "--output.*Not a directory",
+        ),
         (("CD", "rosenbrock", *RANGES, "--gamma", "1:2:3"), "--gamma must be.*'1:2:3'"),
         (("CD", "rosenbrock", *RANGES, "--gamma", "much"), "--gamma must be a number.*'much'"),
         (("CD", "rosenbrock", *RANGES, "--step", "-1"), "--step must be"),

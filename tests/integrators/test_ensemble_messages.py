@@ -74,7 +74,7 @@ class Silent(Quadratic):
         (LDHD, {"reduce": Mean(lambda s: s.x, "whole")}, ValueError,
          ["Mean(name='whole'", "one number per saved time", "shape (1, 2)", "shape (2, 1, 2)"]),
         (LDHD, {"reduce": [Nothing()]}, ValueError,
-         ["Nothing()", "one number per trajectory", "'some'", "got None"]),
+         ["Nothing()", "one number per trajectory", "'some'", "got no results"]),
         (LDHD, {"store": 3}, TypeError, ["store must be names of variables", "3"]),
         (LDHD, {"x0": torch.zeros(0, 2)}, ValueError, ["no points", "(0,)", "one start or more"]),
         (LDHD, {"step": "0.1"}, TypeError, ["step must be a number, the step size h", "'0.1'"]),

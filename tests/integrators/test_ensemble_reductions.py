@@ -12,7 +12,14 @@ from problems import CoupledQuartic, growth, step_matrix
 
 from dashpot.dynamics import CD, LDHD
 from dashpot.integrators import simulate
-from dashpot.integrators.ensembles import FinalEnergy, FittedRate, Mean, Reduction, ensemble
+from dashpot.integrators.ensembles import (
+    FinalEnergy,
+    FittedRate,
+    Mean,
+    Reduction,
+    TimeToTarget,
+    ensemble,
+)
 from dashpot.landscapes import DoubleWell, Quadratic, Rosenbrock
 
 
@@ -121,6 +128,17 @@ def test_where_the_energy_stalls_at_its_round_off_is_left_out() -> None:
     assert found["rate"] == pytest.approx(exact, rel=0.03)
 
 
+def test_the_floor_does_not_depend_on_what_runs_at_once() -> None:
+    """Bit for bit, whether 128 trajectories run together, or 64, or one."""
+    gammas = np.linspace(0.5, 4.0, 128)
+    call: Any = {"step": 0.02, "until": 150.0, "reduce": FittedRate(), "backend": "torch"}
+    whole = ensemble(LDHD, DoubleWell(1), grid={"gamma": gammas}, **call)
+    parts = ensemble(LDHD, DoubleWell(1), grid={"gamma": gammas}, chunk=64, **call)
+    assert all(whole[name].tobytes() == parts[name].tobytes() for name in whole)
+    alone = ensemble(LDHD, DoubleWell(1), grid={"gamma": gammas[70:71]}, **call)
+    assert alone["rate"].item() == whole["rate"][70]
+
+
 def rates(times: np.ndarray, energies: np.ndarray, rows: int = 64) -> np.ndarray:
     """Of energies [T, n], told to a reduction `rows` times at once after the first."""
 
@@ -179,6 +197,55 @@ def test_the_example_of_a_reduction_runs() -> None:
                      reduce=[known["Farthest"]()], backend="torch")  # fmt: skip
     run = simulate(LDHD(1.0), Quadratic([1.0, 4.0]), x0, step=0.1, steps=20, backend="torch")
     assert found["farthest"].tolist() == (run["x"] ** 2).sum(-1).amax(0).tolist()
+
+
+class Wrong:
+    """A reduction whose result is what it is told to be."""
+
+    names = ("much",)
+
+    def __init__(self, found: Any) -> None:
+        self.found = found
+
+    def begin(self, first: Any) -> dict[str, torch.Tensor]:
+        return {}
+
+    def update(self, memory: Any, saved: Any) -> None:
+        pass
+
+    def result(self, memory: Any) -> Any:
+        return self.found
+
+    def __repr__(self) -> str:
+        return "Wrong()"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (torch.zeros(2), r"Wrong\(\): result must return a dict of tensors by name; got tensor"),
+        (
+            {"more": torch.zeros(2)},
+            r"one number per trajectory as result 'much'; got results 'more'",
+        ),
+        ({"much": np.zeros(2)}, r"one number per trajectory.*'much'.*got <class 'numpy.ndarray'>"),
+        ({"much": torch.zeros(())}, r"one number per trajectory.*'much'.*got shape \(\)"),
+    ],
+)
+def test_a_wrong_result_is_named_before_any_work(found: Any, told: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=told):
+        ensemble(LDHD(1.0), Quadratic(1.0), step=0.1, steps=10**12, reduce=Wrong(found))
+
+
+def test_a_target_that_cannot_be_met_is_refused() -> None:
+    call: Any = {"step": 0.1, "steps": 2, "backend": "torch"}
+    with pytest.raises(ValueError, match=r"target=-1.*never below 0"):
+        ensemble(LDHD(1.0), Quadratic(1.0), reduce=TimeToTarget(-1), **call)
+    with pytest.raises(ValueError, match="finite number; got nan"):
+        TimeToTarget(math.nan)
+    found = ensemble(LDHD(1.0), Quadratic(1.0), reduce=TimeToTarget(1e3), **call)
+    assert "time_to_target" in found and "rate" not in found
+    assert list(found) == list(found.values)
 
 
 def test_a_mean_begins_when_it_is_told_to() -> None:
