@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -58,8 +58,8 @@ class Map:
     """Mobility η of gradient flow and NAG (default 1)."""
     temperature: str | None = None
     """Temperature T of Langevin and other dynamics with noise (default 1)."""
-    step: str = "0.01"
-    """Step size h: a number, or a range."""
+    step: Annotated[str, tyro.conf.arg(aliases=["--lr"])] = "0.01"
+    """Step size h, which optimizers call lr: a number, or a range."""
     points: int = 64
     """Values on each axis."""
     until: float | None = None

@@ -180,12 +180,19 @@ def _close(there: Any, here: list[float]) -> bool:
 
 
 def as_path(out: Any) -> Path | None:
-    """The path of `out`; a file that exists must be an .npz."""
+    """The path of `out`: a name that ends in .npz, or a folder, whose name has an ending only
+    where it is there already.
+    """
     if out is None:
         return None
     path = Path(out)
     if path.is_file() and path.suffix != ".npz":
         raise ValueError(f"out must be a name that ends in .npz, or a folder; {path} is a file")
+    if path.suffix not in ("", ".npz") and not path.is_dir():
+        raise ValueError(
+            f"out must be a name that ends in .npz, or a folder; got {path} (make it first, if it "
+            "is to be a folder)"
+        )
     if path.is_dir() and path.suffix == ".npz":
         raise ValueError(f"out: {path} is a folder; a name that ends in .npz is a file")
     return path

@@ -67,6 +67,16 @@ def test_the_step_size_is_an_axis_and_starts_are_drawn_from_the_seed(tmp_path):
     assert (energies[0][..., 1:] != energies[1][..., 1:]).all()
 
 
+def test_the_step_size_is_also_called_lr(tmp_path):
+    named = [
+        mapped(tmp_path / name, "LDHD", "quadratic", "--gamma", "0.1:1", f"--{name}", "0.1:0.2",
+               "--points", "2", "--until", "1")
+        for name in ("step", "lr")
+    ]  # fmt: skip
+    assert list(named[0].axes) == list(named[1].axes) == ["gamma", "step"]
+    assert (named[0]["final_energy"] == named[1]["final_energy"]).all()
+
+
 def test_a_broken_off_map_goes_on(tmp_path, monkeypatch, capsys):
     arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "10")
     whole = mapped(tmp_path, *arguments)

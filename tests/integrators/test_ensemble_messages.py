@@ -107,3 +107,11 @@ def test_an_unknown_result_is_answered() -> None:
     with pytest.raises(KeyError, match=r"no result 'energy'.*final_energy, least_energy"):
         found["energy"]
     assert "LDHD on Rosenbrock(d=2)" in repr(found)
+
+
+def test_the_name_of_a_result_says_what_it_is(tmp_path: Any) -> None:
+    given: dict[str, Any] = {"grid": GRID, "step": 0.1, "steps": 2}
+    with pytest.raises(ValueError, match=r"ends in \.npz, or a folder; got .*map\.txt"):
+        ensemble(LDHD, Silent(1.0), **given, out=tmp_path / "map.txt")
+    (tmp_path / "runs.v2").mkdir()
+    ensemble(LDHD, Quadratic(1.0), **given, out=tmp_path / "runs.v2")
