@@ -32,7 +32,7 @@ from ensemble_runs import (
     langevin,
     threads,
 )
-from noise import machine
+from machine import machine, on_threads
 from tqdm import tqdm
 
 Runs = dict[tuple[System, str, int], Timed]
@@ -58,7 +58,7 @@ def main(rounds: int = 9, quick: bool = False) -> None:
             each.go()
     peak = {name: statistics.median(values) for name, values in rates.items()}
     peers = f"diffrax {diffrax.__version__} and jax {jax.__version__}"
-    print(HEAD.format(step=STEP, rounds=rounds, machine=machine(), peers=peers))
+    print(HEAD.format(step=STEP, rounds=rounds, machine=machine(on_threads()), peers=peers))
     for system in systems:
         print_ratios(system, timed)
     print_rates(systems, timed)

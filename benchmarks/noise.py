@@ -4,8 +4,6 @@ pip install -c constraints.txt '.[peers]'
 python benchmarks/noise.py > benchmarks/noise.md
 """
 
-import os
-import platform
 import statistics
 import sys
 import time
@@ -13,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 import tyro
+from machine import machine, on_threads
 from torch import Tensor
 from tqdm import tqdm
 
@@ -69,7 +68,8 @@ def main(steps: int = 200, rounds: int = 21) -> None:
     print(
         INTRODUCTION.format(
             trajectories=TRAJECTORIES, gamma=GAMMA, temperature=TEMPERATURE, dimension=DIMENSION,
-            step=STEP, steps=steps, rounds=rounds, peer=torchsde.__version__, machine=machine(),
+            step=STEP, steps=steps, rounds=rounds, peer=torchsde.__version__,
+            machine=machine(on_threads()),
         )
     )  # fmt: skip
     for name in calls:
@@ -146,17 +146,6 @@ def peers(steps: int) -> dict[str, Callable[[], object]]:
         return ys
 
     return {name: lambda method=method: run(method) for name, method in PEERS.items()}
-
-
-def machine() -> str:
-    """What ran it, in a few words."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            models = (line.split(":")[1].strip() for line in lines if "model name" in line)
-            name = next(models, name)
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{name}, {torch.get_num_threads()} thread(s), {versions}"
 
 
 if __name__ == "__main__":

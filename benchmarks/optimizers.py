@@ -6,7 +6,6 @@ OMP_NUM_THREADS=2 python benchmarks/optimizers.py > benchmarks/optimizers.md
 import ctypes
 import gc
 import os
-import platform
 import statistics
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from machine import machine
 from shapes import SHAPES
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
@@ -81,7 +81,7 @@ def main(
     only     a set of shapes, if not all
     foreach  whether the slow ways are timed too
     """
-    print(HEAD.format(rounds=rounds, slow=slow, machine=machine()))
+    print(HEAD.format(rounds=rounds, slow=slow, machine=machine(f"{os.cpu_count()} cores")))
     for name, shapes in SHAPES.items():
         for count in threads:
             if only in ("", name):
@@ -162,17 +162,6 @@ def _kilobytes(status: Path, name: str) -> int:
     return next(
         int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name)
     )
-
-
-def machine() -> str:
-    """What ran it, in a few words."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo") as lines:
-            models = (line.split(":")[1].strip() for line in lines if "model name" in line)
-            name = next(models, name)
-    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-    return f"{name}, {os.cpu_count()} cores, {versions}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import torch
 from fused_group import Group, needs_compiler
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optimizer_info import Quintic
 
 from dashpot.dynamics import (
     CADAM,
@@ -28,26 +29,12 @@ from dashpot.dynamics import (
     Part,
     State,
 )
-from dashpot.dynamics.elements import abs, exp, sqrt
+from dashpot.dynamics.elements import abs, exp
 from dashpot.integrators.kernels.errors import NoKernelError
 from dashpot.integrators.kernels.fused import batch as fused_batch
 from dashpot.integrators.words.word import count_gradients
 
 pytestmark = needs_compiler
-
-
-@dataclass(frozen=True)
-class Quintic(Part):
-    """p' = −k p⁵; exact flow p/(1 + 4 k h p⁴)^¼."""
-
-    letter, reads, writes = "Q", ("p",), ("p",)
-    k: NonNegative
-
-    def rate(self, s: State) -> dict[str, Any]:
-        return {"p": -self.k * s.p**5}
-
-    def flow(self, s: State, h: Any) -> None:
-        s.p = s.p / sqrt(sqrt(1 + 4 * self.k * h * s.p**4))
 
 
 @dataclass(frozen=True)

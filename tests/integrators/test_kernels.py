@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runs import both, some_starts, ulps
+from optimizer_info import Quintic
 from problems import (
     CATALOGUE,
     MOMENTUM_FLOWS,
@@ -37,15 +37,12 @@ from dashpot.dynamics import (
     Kick,
     Langevin,
     LinearDamping,
-    NonNegative,
-    Part,
-    Scalar,
     State,
 )
-from dashpot.dynamics.elements import sqrt
 from dashpot.integrators import Noise, Trajectory, simulate
 from dashpot.integrators.advance import advancing
 from dashpot.integrators.kernels.runs import run_c
+from dashpot.integrators.kernels.runs.advance import KernelAdvance
 from dashpot.landscapes import Landscape, LogisticRegression, Quadratic, Rosenbrock
 
 pytestmark = pytest.mark.skipif(
@@ -98,20 +95,6 @@ def test_what_is_kept_from_step_to_step_changes_nothing(word: str) -> None:
     assert run.settings["backend"] == "c"  # what goes on runs as it was begun
     for name in whole.states:
         assert torch.equal(whole[name][-1], run[name][-1])
-
-
-@dataclass(frozen=True)
-class Quintic(Part):
-    """p' = −k p⁵; exact flow p/(1 + 4khp⁴)^{1/4}."""
-
-    letter, reads, writes = "Q", ("p",), ("p",)
-    k: NonNegative
-
-    def rate(self, s: State) -> dict[str, Any]:
-        return {"p": -self.k * s.p**5}
-
-    def flow(self, s: State, h: Scalar) -> None:
-        s.p = s.p / sqrt(sqrt(1 + 4 * self.k * h * s.p**4))
 
 
 def test_a_part_of_ones_own() -> None:
@@ -252,6 +235,22 @@ def test_all_lost() -> None:
     assert torch.equal(a.times, b.times)
     assert (a.status, a.message) == (b.status, b.message)
     assert torch.equal(a.stopped_at, b.stopped_at)
+
+
+def test_no_kernel_writes_into_the_tensors_it_is_given() -> None:
+    """Those of a state may be the user's own x0, whatever the kernel."""
+
+    class Doubling(KernelAdvance):
+        backend = "c"
+
+        def _call(self, variables: Any, stopped: Any, steps: int, every: int, saved: Any) -> None:
+            variables["x"].mul_(2)
+
+    x0 = torch.ones(2, dtype=torch.float64)
+    s = State({"x": x0})
+    Doubling(("x",)).advance(s, 0, 1, torch.tensor(-1))
+    assert s.x.tolist() == [2.0, 2.0]
+    assert x0.tolist() == [1.0, 1.0]
 
 
 def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Running the C kernel of an ensemble: from tensors to pointers, over the threads of torch."""
 
 import ctypes
-import time
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,17 @@ from torch import Tensor
 
 from ....dynamics import Dynamics, State
 from ...field import Field
-from ...interrupts import interrupts_wait
 from ...noise.draws import Source
 from ...words.word import Word
 from ..compiled import load, why
 from ..errors import NoKernelError
-from ..recording.landscape import NotTraceableError
-from ..recording.trace import StepTrace, trace_step
+from ..recording.trace import StepTrace
 from ..threads import count as count_threads
 from ..threads import side_by_side
+from .advance import KernelAdvance, recorded
 from .source import EnsembleText
 
 _REAL = {torch.float64: "double", torch.float32: "float"}
-_FIRST = 64  # steps of a call when nobody knows yet how long they take
-_CALL = 0.1  # seconds a call may take, so that Ctrl-C is heard
 _LEAST = 1024  # trajectories for which a thread is woken up
 _BLOCK = 256  # trajectories: a whole number of blocks of any number of lanes
 
@@ -40,12 +36,7 @@ def run_in_c(
     """A kernel for states like `s`; `NoKernelError` where there is none."""
     if s.x.device.type != "cpu":
         raise NoKernelError(f"the C kernel runs on the CPU; the state is on {s.x.device}")
-    try:
-        trace = trace_step(dynamics, landscape, s, step, plan, method, source)
-    except NotTraceableError as error:
-        raise NoKernelError(str(error)) from error
-    except Exception as error:  # a part of the user's own that runs on tensors only
-        raise NoKernelError(f"a part does not run on symbols: {error}") from error
+    trace = recorded(dynamics, landscape, s, step, plan, method, source)
     text = EnsembleText(trace)
     code = text.text(_REAL[s.x.dtype])
     library = load(code)
@@ -57,7 +48,7 @@ def run_in_c(
 
 
 class _Task(ctypes.Structure):
-    """As in `ensemble_c`."""
+    """As in `runs/source.py`."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("first", "steps", "every")),
@@ -70,8 +61,8 @@ class _Task(ctypes.Structure):
     )  # fmt: skip
 
 
-class CAdvance:
-    """An `Advance` by a C kernel; see `integrators.advance`."""
+class CAdvance(KernelAdvance):
+    """An `Advance` by a C kernel."""
 
     backend = "c"
 
@@ -84,64 +75,16 @@ class CAdvance:
         seed: int,
         first: int,
     ) -> None:
+        super().__init__(names)
         self._run = library.run
         self._run.argtypes = [ctypes.POINTER(_Task), ctypes.c_int64, ctypes.c_int64]
         self._run.restype = None
-        self._names = names
         self._scalar = {name for name in names if trace.before[name].nodes[0].kind == "scalar"}
         self._seed, self._trajectory = seed, first
         uniform = [trace.uniform[node.value] for node in text.uniform]
         self._uniform = np.array(uniform, dtype=np.float64)
         columns = [trace.columns[node.value] for node in text.column]
         self._columns = [column.reshape(-1).contiguous() for column in columns]
-        self._pace = 0.0  # seconds a step takes
-        self.done = self.written = 0
-        self.reason = ""
-
-    def advance(
-        self,
-        s: State,
-        first: int,
-        steps: int,
-        stopped_at: Tensor,
-        every: int = 0,
-        saved: dict[str, Tensor] | None = None,
-    ) -> int:
-        """As `Advance.advance`."""
-        self.done, self.written = first, 0
-        # copies: what the kernel writes to may be the user's own x0
-        variables = {name: _copy(getattr(s, name)) for name in self._names}
-        stopped = _copy(stopped_at)
-        every = every if saved is not None else 0
-        try:
-            with interrupts_wait() as pending:  # a call and the record of it belong together
-                while self.done < first + steps and not pending.pressed:
-                    left = first + steps - self.done
-                    self._some(min(left, self._steps_per_call()), variables, stopped, every, saved)
-        finally:
-            for name, value in variables.items():
-                setattr(s, name, value)
-            s.g = None
-            stopped_at.copy_(stopped)
-        return self.written
-
-    def _steps_per_call(self) -> int:
-        return max(1, int(_CALL / self._pace)) if self._pace else _FIRST
-
-    def _some(
-        self,
-        steps: int,
-        variables: dict[str, Tensor],
-        stopped: Tensor,
-        every: int,
-        saved: dict[str, Tensor] | None,
-    ) -> None:
-        begin = time.perf_counter()
-        self._call(variables, stopped, steps, every, saved or {})
-        self._pace = (time.perf_counter() - begin) / steps
-        if every:
-            self.written += (self.done + steps) // every - self.done // every
-        self.done += steps
 
     def _call(
         self,
@@ -182,7 +125,3 @@ class CAdvance:
             self._run(task, first * _BLOCK, min(n, last * _BLOCK))
 
         side_by_side(run, blocks, count_threads(n, _LEAST))
-
-
-def _copy(value: Tensor) -> Tensor:
-    return value.clone(memory_format=torch.contiguous_format)

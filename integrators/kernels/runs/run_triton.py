@@ -1,7 +1,5 @@
 """The Triton kernel that moves many trajectories through many steps at once."""
 
-import time
-
 import torch
 from torch import Tensor
 
@@ -10,13 +8,12 @@ from ...field import Field
 from ...noise.draws import Source
 from ...words.word import Word
 from ..errors import NoKernelError
-from ..recording.landscape import NotTraceableError
-from ..recording.trace import StepTrace, trace_step
+from ..recording.trace import StepTrace
 from ..triton_code import element_type, has_triton, is_interpreted, kernels
+from .advance import KernelAdvance, recorded
 from .triton_source import EnsembleText
 
 _BLOCK = 128  # trajectories of a program
-_CALL = 0.1  # seconds a launch may take, so that Ctrl-C is heard
 _FEW = 12  # numbers in the state of a trajectory of which a thread can hold four
 
 
@@ -34,28 +31,23 @@ def run_in_triton(
         raise NoKernelError(f"the Triton kernel runs on CUDA; the state is on {s.x.device}")
     if not has_triton():
         raise NoKernelError("triton is not installed; it comes with torch for CUDA on Linux")
-    try:
-        trace = trace_step(dynamics, landscape, s, step, plan, method, source)
-    except NotTraceableError as error:
-        raise NoKernelError(str(error)) from error
-    except Exception as error:  # a part of the user's own that runs on tensors only
-        raise NoKernelError(f"a part does not run on symbols: {error}") from error
+    trace = recorded(dynamics, landscape, s, step, plan, method, source)
     seed = 0 if source is None else source.noise.seed
     first = 0 if source is None else source.noise.first
     return TritonAdvance(trace, dynamics.variables, s.x.device, seed, first)
 
 
-class TritonAdvance:
-    """An `Advance` by a Triton kernel; see `integrators.advance`."""
+class TritonAdvance(KernelAdvance):
+    """An `Advance` by a Triton kernel."""
 
     backend = "triton"
 
     def __init__(
         self, trace: StepTrace, names: tuple[str, ...], device: torch.device, seed: int, first: int
     ) -> None:
+        super().__init__(names)
         source = EnsembleText(trace)
         self._kernel = kernels(source.text())["ensemble"]
-        self._names = names
         self._noise = (seed - 2**64 if seed >= 2**63 else seed, first)
         uniform = [trace.uniform[str(node.value)] for node in source.uniform]
         self._uniform = torch.tensor(uniform or [0.0], dtype=torch.float64, device=device)
@@ -63,43 +55,8 @@ class TritonAdvance:
         self._columns = [column.reshape(-1).contiguous().to(device) for column in columns]
         # normal numbers come by four: a thread that has four trajectories uses them all
         self._warps = 1 if trace.draws and len(trace.state) <= _FEW else _BLOCK // 32
-        self._pace = 0.0  # seconds a step takes
-        self.done = self.written = 0
-        self.reason = ""
 
-    def advance(
-        self,
-        s: State,
-        first: int,
-        steps: int,
-        stopped_at: Tensor,
-        every: int = 0,
-        saved: dict[str, Tensor] | None = None,
-    ) -> int:
-        """As `Advance.advance`."""
-        self.done, self.written = first, 0
-        variables = {name: getattr(s, name).contiguous() for name in self._names}
-        stopped = stopped_at.contiguous()
-        every = every if saved is not None else 0
-        try:
-            while self.done < first + steps:
-                left = first + steps - self.done
-                count = min(left, max(1, int(_CALL / self._pace))) if self._pace else min(left, 64)
-                begin = time.perf_counter()
-                self._launch(variables, stopped, count, every, saved or variables)
-                self._pace = (time.perf_counter() - begin) / count
-                before = self.done
-                self.done += count
-                if every:
-                    self.written += self.done // every - before // every
-        finally:
-            for name, value in variables.items():
-                setattr(s, name, value)
-            s.g = None
-            stopped_at.copy_(stopped)
-        return self.written
-
-    def _launch(
+    def _call(
         self,
         variables: dict[str, Tensor],
         stopped: Tensor,
@@ -114,10 +71,11 @@ class TritonAdvance:
         x = variables["x"]
         programs = -(-(n + trajectory % 4) // _BLOCK)
         until = every - self.done % every if every else 0  # steps to the next that is saved
+        rows = [saved.get(name, value) for name, value in variables.items()]
         with torch.cuda.device(x.device if x.is_cuda else -1):
             self._kernel[(programs,)](
-                *variables.values(), *(saved[name] for name in variables), stopped, self._uniform,
-                *self._columns, n, self.done, steps, every, until, self.written, seed, trajectory,
+                *variables.values(), *rows, stopped, self._uniform, *self._columns,
+                n, self.done, steps, every, until, self.written, seed, trajectory,
                 E=element_type(x.dtype), BLOCK=_BLOCK, num_warps=self._warps,
             )  # fmt: skip
             if x.is_cuda:
