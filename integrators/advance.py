@@ -28,7 +28,7 @@ class Advance(Protocol):
     """Takes a state through many steps.
 
     backend  "torch", "c" or "triton"
-    done     the index of the step after which the state is, also after Ctrl-C
+    done     how many steps are done, also after Ctrl-C (which may leave torch inside the next)
     written  how many states the present call has saved
     reason   why the first trajectory was lost, if it was not overflow
     """

@@ -22,6 +22,8 @@ def positive(name: str, value: Any, meaning: str = "") -> float:
         if isinstance(value, str | bool):
             raise TypeError
         number = float(value)
+    except OverflowError:
+        number = math.inf
     except (TypeError, ValueError):
         told = f", {meaning}" if meaning else ""
         raise TypeError(f"{name} must be a number{told}; got {value!r}") from None

@@ -1,6 +1,7 @@
 """The states of a run as it goes: what is saved, and what was lost to overflow."""
 
 import math
+import os
 from collections.abc import Mapping
 
 import torch
@@ -9,6 +10,31 @@ from torch import Tensor
 from ..dynamics import State
 from .advance import Advance
 from .trajectory import Status
+
+_INDEX = 44  # bytes of the number of a saved state: in a list, and as a time
+
+
+def refuse_memory(s: State, names: tuple[str, ...], steps: int, save_every: int) -> None:
+    """MemoryError for a run whose saved states do not fit, twice when they are joined."""
+    values = [getattr(s, name) for name in names]
+    each = 2 * sum(value.numel() * value.element_size() for value in values) + _INDEX
+    count, there = steps // save_every + 2, _memory(s.x.device)
+    if count * each > there:
+        raise MemoryError(
+            f"save_every={save_every} keeps {count:.3g} states of {steps:.3g} steps, which takes "
+            f"{count * each / 2**30:.3g} GiB; {s.x.device} has {there / 2**30:.3g}. Take "
+            f"save_every={-(-steps * each * 2 // there)} or more, or an ensemble, which keeps "
+            "only what its reductions make"
+        )
+
+
+def _memory(device: torch.device) -> float:
+    """Bytes of memory of a device; ∞ where nobody knows."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type != "cpu" or not hasattr(os, "sysconf"):
+        return math.inf
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class Run:

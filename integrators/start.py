@@ -25,8 +25,8 @@ def refuse_shapes(dynamics: Dynamics, s: State) -> None:
     for name, value in dynamics.hyperparameters.items():
         given = tuple(value.shape) if isinstance(value, Tensor) else ()
         try:
-            fits = torch.broadcast_shapes(given, whole) == whole
-        except RuntimeError:
+            fits = np.broadcast_shapes(given, whole) == whole  # torch's would load sympy first
+        except ValueError:
             fits = False
         if not fits:
             shape, batch = whole[: s.rank], whole[s.rank :]
@@ -120,8 +120,11 @@ def _tensor(name: str, value: Any, dtype: torch.dtype | None, device: Any) -> Te
     if tensor.is_complex():
         raise TypeError(f"x0: {name} must be real; got {tensor.dtype}")
     tensor = tensor.to(dtype)
-    if not bool(torch.isfinite(tensor).all()):
-        raise ValueError(f"x0: {name} must be finite; got {tensor.tolist()}")
+    wrong = torch.isfinite(tensor).logical_not().nonzero()
+    if len(wrong):
+        index = tuple(wrong[0].tolist())
+        place = f" at {list(index)}" if index else ""
+        raise ValueError(f"x0: {name} must be finite; got {tensor[index].item()}{place}")
     return tensor
 
 

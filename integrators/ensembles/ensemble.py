@@ -1,5 +1,6 @@
 """Grids over starts, hyperparameters and step sizes in one call."""
 
+import logging
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from .saved import Saved
 from .schedule import schedules
 from .storage import Storage, as_path
 
+_log = logging.getLogger(__name__)
 _USUAL = (FinalEnergy(), LeastEnergy())
 
 
@@ -130,7 +132,8 @@ def _run(job: Job, chunk: int | None, out: Any, progress: bool) -> Ensemble:
     mine = ranks.turn(ranks.from_first(job.pending(size, record.computed)))
     total = sum((last - first) * job.plans[run].steps for run, first, last in mine)
     who = f" (process 1 of {ranks.size})" if ranks.size > 1 else ""
-    is_quiet = not progress or ranks.rank > 0
+    is_quiet = not progress or ranks.rank > 0 or not total
+    _log.info("computed by %s on %s", job.backend, job.start.x.device)
     try:
         with tqdm(
             total=total,
@@ -195,9 +198,10 @@ def _opened(job: Job, out: Any, ranks: Ranks) -> Storage:
     return storage
 
 
-def _reductions(given: Reduction | Sequence[Reduction]) -> tuple[Reduction, ...]:
+def _reductions(given: Any) -> tuple[Reduction, ...]:
     found: list[str] = ["stopped_at", "computed"]
-    several = list(given) if isinstance(given, Iterable) else [given]
+    is_list = isinstance(given, Iterable) and not isinstance(given, str)
+    several: list[Any] = list(given) if is_list else [given]
     for one in several:
         if isinstance(one, type) or not isinstance(one, Reduction):
             hint = f"{one.__name__}(...)" if isinstance(one, type) else "FinalEnergy()"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 _PLAIN = (str, bytes, bool, int, float, complex, type(None), type(...))
@@ -18,7 +19,8 @@ def fingerprint(value: Any) -> str:
 
     Of a function: its instructions, constants, default values, what it captured, and what it reads
     from its module; functions of other modules count by name. Of an object: its class and its
-    attributes. The instructions of another version of Python are others.
+    attributes, or what pickle would keep; of what cannot be pickled, its class. The instructions
+    of another version of Python are others.
     """
     hashed = hashlib.sha256()
     for piece in _pieces(value, None, ()):
@@ -43,10 +45,14 @@ def _pieces(value: Any, home: Any, above: tuple[int, ...]) -> Iterable[str | byt
         yield f"again {above.index(id(value))}"
         return
     above = (*above, id(value))
-    if isinstance(value, Tensor | np.ndarray | np.generic):
-        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        yield f"array {array.dtype} {array.shape}"
-        yield array.tobytes()
+    if isinstance(value, Tensor):
+        plain = value.detach().cpu().resolve_conj().resolve_neg()
+        yield f"tensor {plain.dtype} {plain.shape}"
+        yield plain.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes()
+        return
+    if isinstance(value, np.ndarray | np.generic):
+        yield f"array {value.dtype} {value.shape}"
+        yield value.tobytes()
         return
     if isinstance(value, types.FunctionType) and (home is None or home is value.__globals__):
         yield "function"
@@ -71,8 +77,8 @@ def _pieces(value: Any, home: Any, above: tuple[int, ...]) -> Iterable[str | byt
     elif isinstance(value, tuple | list):
         for one in value:
             yield from _pieces(one, home, above)
-    elif hasattr(value, "__dict__"):
-        yield from _pieces(vars(value), home, above)
+    else:
+        yield from _pieces(_attributes(value), home, above)
 
 
 def _of_function(function: types.FunctionType, above: tuple[int, ...]) -> Iterable[str | bytes]:
@@ -81,6 +87,15 @@ def _of_function(function: types.FunctionType, above: tuple[int, ...]) -> Iterab
     read = {name: home[name] for name in sorted(_names(code)) if name in home}
     for part in (code, function.__defaults__, function.__kwdefaults__, captured, read):
         yield from _pieces(part, home, above)
+
+
+def _attributes(value: Any) -> Any:
+    if hasattr(value, "__dict__"):
+        return vars(value)
+    try:
+        return value.__reduce_ex__(2)
+    except Exception:  # whatever a class answers
+        return None
 
 
 def _names(code: types.CodeType) -> set[str]:

@@ -96,7 +96,10 @@ def read_axes(grid: Mapping[str, Any] | None) -> dict[str, Tensor]:
     axes = {}
     for name, values in (grid or {}).items():
         try:
-            axis = torch.as_tensor(np.asarray(values, dtype=np.float64)).clone()
+            given = np.asarray(values)
+            if given.dtype.kind in "cSU":  # numpy would drop imaginary parts, and read text
+                raise TypeError
+            axis = torch.from_numpy(given.astype(np.float64))
         except (TypeError, ValueError):
             raise TypeError(f"grid: {name} must be a list of numbers; got {values!r}") from None
         if axis.ndim != 1 or not len(axis):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from torch import Tensor
 from ...dynamics import Dynamics, State
 from ..advance import Advance, Backend, advancing
 from ..field import Field
-from ..kernels.runs.run_c import _LEAST as _WAKES  # trajectories for which a thread is woken up
+from ..kernels.runs.advance import KernelAdvance
+from ..kernels.runs.run_c import PER_THREAD
 from ..noise.noise import Noise
 from ..trajectory import described
 from .chunk import Chunk
@@ -35,8 +36,9 @@ _MOST = {"c": 2**13, "torch": 2**18, "triton": 2**20}  # with 64 saved states, w
 class Job:
     """The trajectories of a grid.
 
-    start  of one start after the other, coordinates first, [*shape, starts]
-    plans  the schedule of each step size
+    start    of one start after the other, coordinates first, [*shape, starts]
+    plans    the schedule of each step size
+    kernels  that there are: a step is recorded once, not for every chunk
     """
 
     dynamics: Dynamics
@@ -50,6 +52,7 @@ class Job:
     backend: Backend
     reduce: tuple[Reduction, ...]
     store: tuple[str, ...]
+    kernels: list[KernelAdvance] = field(default_factory=list)
 
     @property
     def width(self) -> int:
@@ -62,16 +65,18 @@ class Job:
 
         ValueError for a reduction whose results have another shape than one number per trajectory.
         """
-        pair = self._two()
+        made, s = self._some(0, 0)
+        pair = Saved.of(made, self.landscape, s)
         for reduction in self.reduce:
             memory = reduction.begin(pair)
             reduction.update(memory, pair)
             results_of(reduction, memory, 2)
         work = sum(plan.steps for plan in self.plans) * (1 + self.grid.group // 1000)
-        first = self._chosen(torch.zeros(1, dtype=torch.int64))
-        engine = self._engine(self.dynamics, first, self.plans[0].step, self.noise, work)
+        last = self.grid.group - 1
+        made, s = self._some(*sorted({0, last // 2, last}))  # a record is compared with three
         for plan in self.plans if self.noise else ():  # `finest` must divide every step size
-            replace(self, backend="torch")._engine(self.dynamics, first, plan.step, self.noise, 0)
+            replace(self, backend="torch")._engine(made, s, plan.step, self.noise, 0)
+        engine = self._engine(made, s, self.plans[0].step, self.noise, work)
         return replace(self, backend=engine.backend)  # type: ignore[arg-type]
 
     def chunk_size(self, asked: int | None, ranks: int) -> int:
@@ -84,7 +89,7 @@ class Job:
         """How many of `share` trajectories: few, so that little is lost if a run is broken off."""
         least = max(_FEWEST[self.backend], -(-_WORTH // max(plan.steps for plan in self.plans)))
         if self.backend == "c" and (threads := torch.get_num_threads()) > 1:
-            least = max(least, threads * _WAKES * self.width)
+            least = max(least, threads * PER_THREAD * self.width)
         most = max(_MOST[self.backend], least)
         wanted = -(-share * len(self.plans) // _CHUNKS)
         return min(share, max(-(-least // self.width), min(most // self.width, wanted)))
@@ -100,26 +105,26 @@ class Job:
             if not done[self.grid.members(run, first, last).places].all()
         ]
 
-    def _two(self) -> Saved:
-        """The first trajectory, twice, at its start."""
-        members = self.grid.members(0, 0, 1)
-        device = self.start.x.device
-        made = self.dynamics.bind({k: v.repeat(2).to(device) for k, v in members.values.items()})
-        return Saved.of(made, self.landscape, self._chosen(members.starts.repeat(2).to(device)))
+    def _some(self, *numbers: int) -> tuple[Dynamics, State]:
+        """Trajectories of the first step size, by number, at their starts."""
+        each = [self.grid.members(0, number, number + 1) for number in numbers]
+        values = {name: torch.cat([one.values[name] for one in each]) for name in each[0].values}
+        return self._at_start(values, torch.cat([one.starts for one in each]))
 
-    def _chosen(self, starts: Tensor) -> State:
-        """The state at time 0 of some of the starts."""
-        names = self.dynamics.variables
-        chosen = {name: getattr(self.start, name)[..., starts] for name in names}
-        return State(chosen, self.start.rank)
+    def _at_start(self, values: dict[str, Tensor], starts: Tensor) -> tuple[Dynamics, State]:
+        """The dynamics with values of its hyperparameters, and the state at time 0."""
+        device = self.start.x.device
+        made = self.dynamics.bind({name: v.to(device) for name, v in values.items()})
+        starts = starts.to(device)
+        chosen = {name: getattr(self.start, name)[..., starts] for name in made.variables}
+        return made, State(chosen, self.start.rank)
 
     def begin(
         self, members: Members, run: int, keep: Callable[[int, Saved], None]
     ) -> tuple[Chunk, Advance]:
         """A chunk at its start, and what takes it through its steps."""
-        plan, device = self.plans[run], self.start.x.device
-        made = self.dynamics.bind({name: v.to(device) for name, v in members.values.items()})
-        s = self._chosen(members.starts.to(device))
+        plan = self.plans[run]
+        made, s = self._at_start(members.values, members.starts)
         noise = self.noise and replace(self.noise, first=self.noise.first + members.first)
         engine = self._engine(made, s, plan.step, noise, plan.steps)
         return Chunk(made, self.landscape, s, plan, self.reduce, keep), engine
@@ -147,10 +152,16 @@ class Job:
     def _engine(
         self, made: Dynamics, s: State, step: float, noise: Noise | None, steps: int
     ) -> Advance:
-        return advancing(
+        for kernel in self.kernels:
+            if (known := kernel.again(made, s, step, noise)) is not None:
+                return known
+        engine = advancing(
             made, self.landscape, s, step,
             word=self.word, method=self.method, noise=noise, backend=self.backend, steps=steps,
         )  # fmt: skip
+        if isinstance(engine, KernelAdvance):
+            self.kernels.append(engine)
+        return engine
 
     def _settings(self) -> dict[str, Any]:
         made = self.dynamics
@@ -198,5 +209,6 @@ def _probed(landscape: Field, starts: Tensor) -> list[float]:
 def _told(reduction: Reduction) -> str:
     """Its repr, and a fingerprint where that does not say all."""
     text = re.sub(r" at 0x[0-9a-f]+", "", repr(reduction))
-    plain = all(map(is_told_by_repr, getattr(reduction, "__dict__", {}).values()))
+    attributes = getattr(reduction, "__dict__", None)  # None with slots
+    plain = attributes is not None and all(map(is_told_by_repr, attributes.values()))
     return text if plain else f"{text}, made of {fingerprint(reduction)}"

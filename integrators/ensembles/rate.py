@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...dynamics.elements import folded
-from .reductions import Memory
+from .reductions import Memory, least_of
 from .saved import Saved
 
 _MARGIN = 1e3  # energies are trusted above this multiple of their round-off
@@ -38,6 +38,7 @@ class FittedRate:
     States are left out in blocks, of 1/16 of those saved before them at most; the sums of blocks
     are kept until the end, when the floor is known. NaN with fewer than three states in the window,
     as where E falls too fast for the times saved, and for a trajectory lost to overflow.
+    ValueError, before any work, for a landscape whose minimum f* is not known.
     Means and central sums of blocks are merged, never sums of squares: t and log E may lie far
     from 0 (Chan, Golub, LeVeque, The American Statistician 37 (1983) 242–247).
     """
@@ -54,7 +55,8 @@ class FittedRate:
     def begin(self, first: Saved) -> Memory:
         energy = first.mechanical_energy[0].double()
         eps = torch.finfo(first.state.x.dtype).eps
-        floor = _MARGIN * (eps * math.fabs(first.landscape.minimum or 0.0) + eps * eps * energy)
+        least = math.fabs(least_of(first.landscape, self))
+        floor = _MARGIN * (eps * least + eps * eps * energy)
         return {
             "floor": floor if self.floor is None else torch.full_like(energy, self.floor),
             "deep": eps**_DEPTH * energy,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...dynamics import State
 from ...dynamics.elements import folded
+from ..field import Field
 from .saved import Saved
 
 Memory = dict[str, Tensor]
@@ -57,7 +58,10 @@ class Reduction(Protocol):
 
 @dataclass(frozen=True)
 class FinalEnergy:
-    """`final_energy`: E = f − f* + ½|p|² after the last step; NaN for a lost trajectory."""
+    """`final_energy`: E = f − f* + ½|p|² after the last step; NaN for a lost trajectory.
+
+    Where the minimum f* is not known, f + ½|p|².
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +79,10 @@ class FinalEnergy:
 
 @dataclass(frozen=True)
 class LeastEnergy:
-    """`least_energy`: the least E = f − f* + ½|p|² among the saved states."""
+    """`least_energy`: the least E = f − f* + ½|p|² among the saved states.
+
+    Where the minimum f* is not known, f + ½|p|².
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,25 +108,27 @@ class TimeToTarget:
 
     target  an energy, in the units of f
     name    of the result, for several targets at once
+
+    ValueError, before any work, for a landscape whose minimum f* is not known.
     """
 
     target: float
     name: str = "time_to_target"
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.target):
+        number = math.nan if isinstance(self.target, str | None) else float(self.target)
+        if not math.isfinite(number):
             raise ValueError(f"TimeToTarget takes an energy, a finite number; got {self.target!r}")
+        object.__setattr__(self, "target", number)  # what a saved ensemble knows it by
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
 
     def begin(self, first: Saved) -> Memory:
-        if first.landscape.minimum is not None and self.target < 0:
-            raise ValueError(
-                f"{self!r}: E = f − f* + ½|p|² is never below 0 where the minimum f* is known; "
-                "give a target >= 0"
-            )
+        least_of(first.landscape, self)
+        if self.target < 0:
+            raise ValueError(f"{self!r}: E = f − f* + ½|p|² is never below 0; give a target >= 0")
         return {"time": torch.full_like(first.mechanical_energy[0], torch.inf, dtype=torch.float64)}
 
     def update(self, memory: Memory, saved: Saved) -> None:
@@ -171,6 +180,17 @@ class Mean:
 
     def result(self, memory: Memory) -> dict[str, Tensor]:
         return {self.name: memory["sum"] / memory["count"]}
+
+
+def least_of(landscape: Field, reduction: Reduction) -> float:
+    """The minimum f* of a landscape; ValueError where it is not known."""
+    if landscape.minimum is None:
+        raise ValueError(
+            f"{reduction!r} needs E = f − f* + ½|p|², but {landscape.name} has no known minimum "
+            "f*. Give the landscape its minimum, or your own estimate: Landscape(f, ..., "
+            "minimum=...)"
+        )
+    return landscape.minimum
 
 
 def results_of(reduction: Reduction, memory: Memory, size: int) -> dict[str, Tensor]:

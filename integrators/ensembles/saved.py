@@ -20,7 +20,8 @@ class Saved:
         times              [T], float64: index of the step times h
         state              variables with coordinates first, [*shape, T, n]; NaN where a trajectory
                            was lost to overflow by then
-        mechanical_energy  [T, n], E = f − f* + ½|p|², as in `Trajectory`
+        mechanical_energy  [T, n], E = f − f* + ½|p|² (f + ½|p|² where f* is not known), as in
+                           `Trajectory`
         energy             [T, n], the dynamics' Lyapunov energy
         dynamics           with the hyperparameters of these trajectories, one number each, [n]
         landscape          on which they run

@@ -57,6 +57,8 @@ def schedules(
         counts = [whole("steps", steps)] * len(sizes)
     else:
         time = positive("until", until)
+        if math.isinf(time / min(sizes)):
+            raise ValueError(f"until = {time:g} is too many steps of h = {min(sizes):g} away")
         counts = [max(1, math.ceil(time / h * (1 - _ROUND_OFF))) for h in sizes]
     if every is not None:
         every = whole("every", every)

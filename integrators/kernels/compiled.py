@@ -9,12 +9,15 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -86,8 +89,18 @@ _warned: list[str] = []
 
 def _warn(reason: str) -> None:
     if not _warned:
-        warnings.warn(f"dashpot computes more slowly: {reason}", RuntimeWarning, stacklevel=2)
+        text = f"dashpot computes more slowly: {reason}"
+        warnings.warn(text, RuntimeWarning, stacklevel=1 + _depth())
     _warned.append(reason)
+
+
+def _depth() -> int:
+    """How many frames above the caller's the user's own line is, the caller's included."""
+    own = (__name__.partition(".")[0], "torch")  # torch.no_grad stands between
+    frame, depth = sys._getframe(1), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in own:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 def find_compiler() -> tuple[str, ...]:
@@ -102,16 +115,15 @@ def find_compiler() -> tuple[str, ...]:
 
 @cache
 def _accepted(compiler: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the flags to be tried with which the compiler compiles."""
-    kept: tuple[str, ...] = ()
+    """Those of the flags to be tried with which the compiler compiles; usually all of them do."""
     with tempfile.TemporaryDirectory() as work:
-        for flag in TRIED:
+        for flags in (TRIED, *((flag,) for flag in TRIED)):
             try:
-                _compile("int one(void) { return 1; }", (*FLAGS, *kept, flag), compiler, work)
+                _compile("int one(void) { return 1; }", (*FLAGS, *flags), compiler, work)
             except NoCompilerError:
                 continue
-            kept = (*kept, flag)
-    return kept
+            return flags
+    return ()
 
 
 def _library(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], folder: Path) -> Path:
@@ -132,23 +144,36 @@ def _library(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], fol
 
 
 def _compile(source: str, flags: tuple[str, ...], compiler: tuple[str, ...], work: str) -> Path:
-    code, library = Path(work) / "source.c", Path(work) / "library.so"
-    code.write_text(source, encoding="utf-8")
-    command = [*compiler, *flags, "-o", str(library), str(code), "-lm"]
+    text, library = Path(work) / "source.c", Path(work) / "library.so"
+    text.write_text(source, encoding="utf-8")
+    command = [*compiler, *flags, "-o", str(library), str(text), "-lm"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT, check=False
-        )
+        code, said = _run(command)
     except subprocess.TimeoutExpired:
         said = f"{compiler[0]} takes longer than {_TIMEOUT} s for a kernel"
         raise _TooSlowError(said) from None
     except OSError as error:
         raise NoCompilerError(f"{compiler[0]} does not run: {error}") from None
-    if done.returncode or not library.exists():
-        said = done.stderr.strip().splitlines() or ["no message"]
-        said = next((line for line in said if "error" in line), said[0])
-        raise NoCompilerError(f"{compiler[0]} cannot compile a kernel: {said}")
+    if code or not library.exists():
+        lines = said.strip().splitlines() or ["no message"]
+        line = next((line for line in lines if "error" in line), lines[0])
+        raise NoCompilerError(f"{compiler[0]} cannot compile a kernel: {line}")
     return library
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """How a compiler ends, and its messages; too late or interrupted, its helpers end with it."""
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said = process.communicate(timeout=_TIMEOUT)[1]
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+            raise
+        return process.returncode, said
 
 
 @cache

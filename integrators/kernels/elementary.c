@@ -26,7 +26,11 @@
 
 #define INFINITE __builtin_inff()
 #define NONE __builtin_nanf("")
+#ifdef INLINED /* all of them, always: a loop with a call left in it is not turned into vectors */
+#define FUNCTION static inline __attribute__((unused, always_inline))
+#else
 #define FUNCTION static inline __attribute__((unused))
+#endif
 
 #if defined __FMA__ || defined __ARM_FEATURE_FMA
 #define HAVE_FMA

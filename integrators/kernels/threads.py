@@ -20,8 +20,10 @@ def side_by_side(call: Callable[[int, int], object], total: int, threads: int) -
         return
     ends = [total * k // threads for k in range(threads + 1)]
     pool = _pool(os.getpid(), threads - 1)
-    others = [pool.submit(call, *ends[k : k + 2]) for k in range(1, threads)]
+    others: list[Future[object]] = []
     try:
+        for k in range(1, threads):
+            others.append(pool.submit(call, *ends[k : k + 2]))
         call(*ends[:2])
     finally:
         _wait_for(others)

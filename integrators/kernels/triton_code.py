@@ -117,17 +117,6 @@ def literal(value: float) -> str:
     return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
-def frontier(results: Sequence[Node], kind: str, later: Sequence[str]) -> list[Node]:
-    """The nodes of a kind that those of later kinds are made of directly, and results."""
-    used = {a for node in in_order(results) if node.kind in later for a in node.args}
-    return sorted((n for n in {*used, *results} if n.kind == kind), key=lambda n: n.number)
-
-
-def inputs(results: Iterable[Node], kind: str) -> list[Node]:
-    """The inputs of a kind that the results are made of."""
-    return [n for n in in_order(results) if n.op == "input" and n.kind == kind]
-
-
 def function(name: str, arguments: Sequence[str], body: Sequence[str], plain: Sequence[str]) -> str:
     """A kernel's text; `plain` names the whole numbers whose values make no other kernel."""
     return (

@@ -25,6 +25,7 @@ from dashpot.integrators.ensembles import (
     ensemble,
 )
 from dashpot.integrators.ensembles.job import Job
+from dashpot.integrators.kernels.runs import advance
 from dashpot.landscapes import (
     Landscape,
     LennardJones,
@@ -144,6 +145,51 @@ def test_chunks_change_no_bit(
     assert same(whole, made(chunk=1)) and same(whole, made(chunk=128))
     monkeypatch.setattr(chunk, "_PATIENCE", 0.0)  # one step at a time
     assert same(whole, made(chunk=64))
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "grid", "noise", "times"),
+    [
+        (CD, {"gamma": linspace(0, 1, 20), "c": linspace(0.1, 10, 9)}, None, 1),
+        (LDHD, {"step": [0.1, 0.05, 2.5], "gamma": linspace(0, 1, 70)}, None, 1),
+        (Langevin(1.0, 0.5), {"temperature": linspace(0, 1, 150)}, 3, 1),
+        # a kernel knows how many of the finest increments a step has
+        (Langevin(1.0, 0.5), {"temperature": linspace(0, 1, 150), "step": [0.1, 0.05]},
+         Noise(3, finest=0.05), 2),
+        # what the last chunk has is no array of numbers, but one
+        (LDHD, {"step": [0.1, 0.05, 0.02], "gamma": linspace(0, 1, 129)}, None, 2),
+    ],
+)  # fmt: skip
+def test_a_step_is_recorded_once(
+    dynamics: Any, grid: Any, noise: Any, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what its kernel finds is, bit for bit, what one made for each chunk finds."""
+    common: Any = {"grid": grid, "noise": noise, "steps": 30, "store": "x", "every": 30}
+    common |= {"step": None if "step" in grid else 0.1, "chunk": 64, "backend": "c"}
+    real, recorded = advance.trace_step, []
+
+    def counted(*arguments: Any) -> Any:
+        recorded.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(advance, "trace_step", counted)
+    try:
+        found = ensemble(dynamics, CoupledQuartic(), **common)
+    except ValueError as error:
+        if "cannot run this" not in str(error):
+            raise
+        pytest.skip(str(error))  # no C compiler, for example
+    assert len(recorded) == times
+    monkeypatch.setattr(advance.KernelAdvance, "again", lambda *_: None)
+    assert same(found, ensemble(dynamics, CoupledQuartic(), **common))
+    assert len(recorded) > 2 * times
+    if list(grid) == ["temperature"]:
+        x0 = CoupledQuartic().start.expand(150, 2)
+        run = simulate(
+            Langevin(1.0, torch.from_numpy(grid["temperature"])), CoupledQuartic(), x0, step=0.1,
+            steps=30, noise=noise, backend="c",
+        )  # fmt: skip
+        assert (found["x"][-1] == run["x"][-1].numpy()).all()
 
 
 def test_a_trajectory_has_the_noise_of_its_number() -> None:

@@ -1,6 +1,8 @@
 """Ensembles on disk: what is written, what a broken-off run keeps, several processes."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +186,33 @@ def test_another_function_is_another_ensemble(tmp_path: Path) -> None:
         small(scaled(1.1), out=out, reduce=[above(100.0)])
     with pytest.raises(ValueError, match=r"made of \w+\"\] there.*made of \w+\"\] here"):
         small(scaled(1.0), out=out, reduce=[above(101.0)])  # 0 everywhere, as before
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Of a function of x, at the start."""
+
+    function: Callable[[torch.Tensor], torch.Tensor]
+    names: tuple[str, ...] = ("level",)
+
+    def begin(self, first: Any) -> dict[str, torch.Tensor]:
+        return {"level": self.function(first.state.x[0, 0])}
+
+    def update(self, memory: Any, saved: Any) -> None: ...
+
+    def result(self, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return memory
+
+    def __repr__(self) -> str:
+        return "Level()"
+
+
+def test_a_reduction_with_slots_is_known_by_its_functions(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    small(out=out, reduce=Level(torch.sin))
+    assert small(out=out, reduce=Level(torch.sin)).status == "finished"
+    with pytest.raises(ValueError, match=r"made of \w+'\] there.*made of \w+'\] here"):
+        small(out=out, reduce=Level(torch.cos))
 
 
 def test_what_is_no_ensemble_is_refused(tmp_path: Path) -> None:

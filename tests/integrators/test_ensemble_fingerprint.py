@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ import torch
 from dashpot.integrators.ensembles.fingerprint import fingerprint, is_told_by_repr
 
 LEVEL = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    function: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,9 @@ def test_the_same_twice() -> None:
         lambda: recurs,
         lambda: calls,
         lambda: {"a": {1, 2}, "b": (torch.sin, np.exp, torch, dict)},
+        lambda: Slots(over((range(3), torch.float32, torch.ones(2, dtype=torch.cfloat).conj()))),
+        lambda: iter,
+        lambda: over(x for x in "abc"),
     ):
         assert fingerprint(make()) == fingerprint(make())
 
@@ -57,6 +66,9 @@ def test_others_differ(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.sin, torch.cos, reads, calls, recurs,
         Holder(over(1.0)), Holder(over(2.0)), Holder(over(1.0), "b"),
         functools.partial(max, 1), functools.partial(max, 2), [1, 2], [[1], 2],
+        over(range(3)), over(range(4)), over(torch.float32), over(torch.float64),
+        Slots(over(1.0)), Slots(over(2.0)), Slots(over(Decimal(1))), Slots(over(Decimal(2))),
+        torch.ones(2, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.bfloat16),
     ]  # fmt: skip
     before = [fingerprint(one) for one in made]
     assert len(set(before)) == len(made)

@@ -20,7 +20,7 @@ from dashpot.integrators.ensembles import (
     TimeToTarget,
     ensemble,
 )
-from dashpot.landscapes import DoubleWell, Quadratic, Rosenbrock
+from dashpot.landscapes import DoubleWell, Landscape, Quadratic, Rosenbrock
 
 
 def one(number: float) -> torch.Tensor:
@@ -241,8 +241,10 @@ def test_a_target_that_cannot_be_met_is_refused() -> None:
     call: Any = {"step": 0.1, "steps": 2, "backend": "torch"}
     with pytest.raises(ValueError, match=r"target=-1.*never below 0"):
         ensemble(LDHD(1.0), Quadratic(1.0), reduce=TimeToTarget(-1), **call)
-    with pytest.raises(ValueError, match="finite number; got nan"):
-        TimeToTarget(math.nan)
+    for wrong in (math.nan, "1", None):
+        with pytest.raises((TypeError, ValueError), match=f"finite number; got {wrong!r}"):
+            TimeToTarget(wrong)  # type: ignore[arg-type]
+    assert repr(TimeToTarget(np.float64(0.5))) == repr(TimeToTarget(0.5))
     found = ensemble(LDHD(1.0), Quadratic(1.0), reduce=TimeToTarget(1e3), **call)
     assert "time_to_target" in found and "rate" not in found
     assert list(found) == list(found.values)
@@ -255,3 +257,13 @@ def test_a_mean_begins_when_it_is_told_to() -> None:
     x = found["x"]
     assert found["late"].item() == pytest.approx(x[2:, 0].mean(), rel=1e-15)
     assert found["mean"].item() == pytest.approx(x[:, 1].mean(), rel=1e-15)
+
+
+@pytest.mark.parametrize("reduction", [TimeToTarget(1.0), FittedRate(floor=1e-9)])
+def test_what_needs_the_minimum_says_so(reduction: Any) -> None:
+    """f* = −3 is not told: E = f would be below any target, and its log does not exist."""
+    call: Any = {"step": 0.1, "steps": 10**12, "reduce": [reduction]}
+    with pytest.raises(ValueError, match=r"no known minimum f\*\. Give .*minimum=\.\.\."):
+        ensemble(LDHD(1.0), Landscape(lambda x: (x * x).sum() - 3.0, 1, start=[2.0]), **call)
+    known = Landscape(lambda x: (x * x).sum() - 3.0, 1, start=[2.0], minimum=-3.0)
+    ensemble(LDHD(1.0), known, **{**call, "steps": 4})

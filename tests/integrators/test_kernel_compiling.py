@@ -1,6 +1,9 @@
 """Why there is no kernel: the compiler's true reason, asked once."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,11 +41,24 @@ def test_a_compiler_that_takes_too_long_is_not_said_to_be_missing(slow_compiler:
     source = NUMBER.format(1)
     with pytest.warns(
         RuntimeWarning, match="slow-cc takes longer than 0.3 s for a kernel; what is"
-    ):
+    ) as caught:
         assert compiled.load(source) is None
+    assert caught[0].filename == __file__  # the user's line, not one of dashpot's
     assert compiled.why(source).endswith("slow-cc takes longer than 0.3 s for a kernel")
     assert compiled.load(source) is None
     assert slow_compiler.read_text().count("call") == 1  # not tried again
+
+
+@needs_scripts
+@pytest.mark.filterwarnings("ignore:dashpot computes more slowly")
+def test_what_a_slow_compiler_started_ends_with_it(slow_compiler: Path) -> None:
+    """gcc lets other programs work: they would go on."""
+    left = slow_compiler.with_name("left")
+    script = f"#!/bin/sh\n[ $1 = --version ] && exit\n(sleep 1; touch {left}) & wait\n"
+    Path(os.environ["CC"]).write_text(script)
+    assert compiled.load(NUMBER.format(4)) is None
+    time.sleep(1)
+    assert not left.exists()
 
 
 @needs_scripts
@@ -70,3 +86,17 @@ def test_where_there_is_a_library_there_is_no_reason() -> None:
     assert library is not None
     assert library.number() == 3
     assert compiled.why(NUMBER.format(3)) == ""
+
+
+def test_a_first_run_loads_nothing_large() -> None:
+    """sympy, which parts of torch ask for, takes as long to load as a kernel to compile."""
+    code = """if True:
+        import sys
+        from dashpot.dynamics import IKFAD
+        from dashpot.integrators import simulate
+        from dashpot.landscapes import Rosenbrock
+
+        simulate(IKFAD(1.0, 1.0, 1.0), Rosenbrock(2), step=0.01, steps=20_000)
+        sys.exit("sympy" in sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)

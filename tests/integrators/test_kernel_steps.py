@@ -5,6 +5,7 @@ import functools
 import operator
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from dashpot.dynamics import (
     CD,
+    IKFAD,
     LDHD,
     Drift,
     Dynamics,
@@ -30,6 +32,7 @@ from dashpot.dynamics import (
 )
 from dashpot.dynamics.elements import exp, sqrt
 from dashpot.integrators import Noise, simulate
+from dashpot.integrators.kernels.compiled import load
 from dashpot.integrators.kernels.recording.expression import Graph
 from dashpot.integrators.kernels.recording.symbols import Symbols
 from dashpot.integrators.kernels.recording.trace import StepTrace, trace_step
@@ -283,3 +286,18 @@ def test_noise_made_ahead_fits_the_stack(dimension: int, ticks: int) -> None:
 def test_large_steps_are_compiled_once() -> None:
     small, large = recorded(CD(0.3, 0.8), CoupledQuartic()), recorded(LDHD(0.1), Rosenbrock(60))
     assert len(EnsembleText(small).lanes) > len(EnsembleText(large).lanes) == 1
+
+
+def many_functions(count: int) -> Landscape:
+    return Landscape(lambda x: (x[:, None] * torch.arange(1, count + 1)).exp().sum(), 16)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("each", "is_called"), [(1, False), (30, True)])
+def test_functions_are_inlined_but_for_too_many(each: int, is_called: bool) -> None:
+    """A call in a loop costs its vectors, a factor 4 to 8; 480 exponentials cost a minute."""
+    library = load(
+        EnsembleText(recorded(IKFAD(1.0, 1.0, 1.0), many_functions(each))).text("double")
+    )
+    assert library is not None
+    assert (b"d_exp" in Path(library._name).read_bytes()) == is_called

@@ -3,9 +3,12 @@
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from dashpot.integrators.kernels import threads
 from dashpot.integrators.kernels.threads import side_by_side
 
 
@@ -47,3 +50,24 @@ def test_interrupts_are_raised_when_all_is_done(times: int) -> None:
         side_by_side(call, 2, 2)
     assert written == [1]
     presser.join()
+
+
+def test_an_interrupt_while_pieces_are_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were handed out are waited for."""
+    written: list[int] = []
+
+    def call(first: int, last: int) -> None:
+        time.sleep(0.3)
+        written.append(first)
+
+    class Pressed:
+        def submit(self, call: Callable[[int, int], None], first: int, last: int) -> Future[None]:
+            if first > 1:
+                raise KeyboardInterrupt
+            return pool.submit(call, first, last)
+
+    monkeypatch.setattr(threads, "_pool", lambda *_: Pressed())
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side(call, 3, 3)
+        assert written == [1]

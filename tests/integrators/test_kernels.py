@@ -41,6 +41,9 @@ from dashpot.dynamics import (
 )
 from dashpot.integrators import Noise, Trajectory, simulate
 from dashpot.integrators.advance import advancing
+from dashpot.integrators.kernels.recording.expression import Graph
+from dashpot.integrators.kernels.recording.symbols import Symbols
+from dashpot.integrators.kernels.recording.trace import StepTrace
 from dashpot.integrators.kernels.runs import run_c
 from dashpot.integrators.kernels.runs.advance import KernelAdvance
 from dashpot.landscapes import Landscape, LogisticRegression, Quadratic, Rosenbrock
@@ -230,6 +233,12 @@ def test_what_overflows_is_frozen_and_the_others_go_on(save_every: int) -> None:
     assert ulps(a, b) < 1000
 
 
+@pytest.mark.parametrize("save_every", [2**63, 2**64 + 1])
+def test_an_interval_of_more_than_64_bits(save_every: int) -> None:
+    for run in both(LDHD(0.1), CoupledQuartic(), None, steps=10, save_every=save_every):
+        assert run.times.tolist() == [0.0, 10 * 0.05]
+
+
 def test_all_lost() -> None:
     a, b = both(LDHD(0.1), Wall(), [[30.0], [9.0]], steps=300, step=0.1)
     assert torch.equal(a.times, b.times)
@@ -248,7 +257,10 @@ def test_no_kernel_writes_into_the_tensors_it_is_given() -> None:
 
     x0 = torch.ones(2, dtype=torch.float64)
     s = State({"x": x0})
-    Doubling(("x",)).advance(s, 0, 1, torch.tensor(-1))
+    graph = Graph()
+    x = {"x": Symbols.inputs(graph, "x", (2,), "element")}
+    trace = StepTrace(graph, x, x, (), (), {}, {})
+    Doubling(trace, (), (), x0.device, None).advance(s, 0, 1, torch.tensor(-1))
     assert s.x.tolist() == [2.0, 2.0]
     assert x0.tolist() == [1.0, 1.0]
 

@@ -11,6 +11,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from hypothesis import strategies as st
 from problems import CATALOGUE, NOISY_DYNAMICS, CoupledQuartic
 
 from dashpot.dynamics import CADAM, CD, KFAD, RIKFAD, Dynamics, State
-from dashpot.integrators import Noise, Word
+from dashpot.integrators import Noise, Word, simulate
 from dashpot.integrators.cut import gradient_cut
-from dashpot.integrators.kernels import triton_code
+from dashpot.integrators.kernels import triton_code, triton_device
 from dashpot.integrators.kernels.errors import NoKernelError
 from dashpot.integrators.kernels.fused.trace import trace_call
 from dashpot.integrators.kernels.fused.triton_source import FusedText
@@ -170,6 +171,46 @@ def test_what_is_not_on_cuda_is_refused() -> None:
         step.run([x], [x], {"p": [x.clone()]}, dynamics.hyperparameters, 0.1, [0.1])
 
 
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """As if there were a Triton that runs anywhere."""
+    monkeypatch.setattr(triton_device, "is_interpreted", lambda: True)
+    monkeypatch.setattr(triton_device, "has_triton", lambda: True)
+    triton_device._why_not.cache_clear()
+    yield monkeypatch
+    triton_device._why_not.cache_clear()
+
+
+def test_without_a_c_compiler_triton_is_refused(pretended: pytest.MonkeyPatch) -> None:
+    """Triton compiles what launches a kernel; it says so when one is launched."""
+
+    def kernels(text: str) -> Any:
+        raise RuntimeError("Failed to find C compiler.")
+
+    pretended.setattr(triton_device, "kernels", kernels)
+    x = torch.zeros(3)
+    dynamics = CD(gamma=0.3, c=0.8)
+    step = TritonStep(dynamics, (), Word(dynamics.word, dynamics).substeps)
+    with (
+        pytest.warns(RuntimeWarning, match="computes more slowly: Triton cannot launch") as said,
+        pytest.raises(ValueError, match="cannot launch a kernel: Failed to find C compiler"),
+    ):
+        simulate(dynamics, CoupledQuartic(), step=0.1, steps=1, backend="triton")
+    with pytest.raises(NoKernelError, match="cannot launch a kernel: Failed to find C compiler"):
+        step.run([x], [x], {"p": [x.clone()]}, dynamics.hyperparameters, 0.1, [0.1])
+    assert len(said) == 1
+
+
+def test_the_first_call_cannot_be_captured(pretended: pytest.MonkeyPatch) -> None:
+    for fact in ("is_available", "is_current_stream_capturing"):
+        pretended.setattr(torch.cuda, fact, lambda: True)
+    dynamics = CD(gamma=0.3, c=0.8)
+    step = TritonStep(dynamics, (), Word(dynamics.word, dynamics).substeps)
+    x = torch.zeros(3)
+    with pytest.raises(RuntimeError, match="take one step outside the graph first"):
+        step.run([x], [x], {"p": [x.clone()]}, dynamics.hyperparameters, 0.1, [0.1])
+
+
 @pytest.fixture(scope="module")
 def measured() -> Any:
     return script("triton_measurements.py", TRITON_INTERPRET="1")
@@ -206,6 +247,11 @@ def test_runs_agree_with_torch(measured: Any) -> None:
         assert run["difference"] <= 16, name
         assert run["stopped"] == [[-1, -1, -1, -1, 4]] * 2, name
         assert run["written"] == [4, 4], name
+
+
+@needs_triton
+def test_a_kernel_serves_other_trajectories(measured: Any) -> None:
+    assert measured["again"] == {"same": True, "refused": True}
 
 
 @needs_triton

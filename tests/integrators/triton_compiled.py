@@ -68,7 +68,8 @@ def ensemble(dtype: str) -> str:
     word = Word(dynamics.word, dynamics)
     trace = trace_step(dynamics, problems.CoupledQuartic(), s, 0.1, word, "word", source)
     kernel = kernels(EnsembleText(trace).text())["ensemble"]
-    types = dict.fromkeys(COUNTS, "i32") | {"stopped": "*i64"}
+    # a number of 64 bits beside one of 32, as in a run of more than 2³¹ steps
+    types = dict.fromkeys(COUNTS, "i32") | {"every": "i64", "stopped": "*i64"}
     types |= {f"{of}_{name}": f"*{dtype}" for of in ("at", "saved") for name in dynamics.variables}
     element = {"fp32": tl.float32, "fp64": tl.float64}[dtype]
     return instructions(kernel, types, {"E": element, "BLOCK": 128})

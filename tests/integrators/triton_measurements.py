@@ -20,7 +20,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import problems
 
-from dashpot.dynamics import CADAM, CD, IKFAD, LDHD, Dynamics, State, WeightDecay, elements
+from dashpot.dynamics import (
+    CADAM,
+    CD,
+    IKFAD,
+    LDHD,
+    Dynamics,
+    Langevin,
+    State,
+    WeightDecay,
+    elements,
+)
 from dashpot.integrators import Noise, Word
 from dashpot.integrators.advance import advancing
 from dashpot.integrators.cut import gradient_cut
@@ -196,6 +206,33 @@ def _run(dynamics: Dynamics, dtype: torch.dtype, backend: Any) -> Any:
     return s, stopped, saved, written
 
 
+def again() -> dict[str, bool]:
+    """A kernel for other trajectories is, bit for bit, one that is made for them."""
+    heats = torch.linspace(0.1, 1.0, 8, dtype=torch.float64)
+    x = torch.linspace(-1.0, 1.0, 16, dtype=torch.float64).reshape(2, 8)
+
+    def state(chosen: slice) -> State:
+        return State({"x": x[:, chosen].clone(), "p": 0 * x[:, chosen]}, 1)
+
+    def made(chosen: slice, first: int) -> Any:
+        dynamics = Langevin(gamma=0.7, temperature=heats[chosen])
+        return dynamics, state(chosen), 0.1 / (1 + first), Noise(2**64 - 3, first=first)
+
+    dynamics, s, h, noise = made(slice(5), 0)
+    known: Any = advancing(dynamics, Bowl(), s, h, noise=noise, backend="triton")
+    dynamics, s, h, noise = made(slice(5, 8), 5)
+    anew = advancing(dynamics, Bowl(), s, h, noise=noise, backend="triton")
+    ends = []
+    for engine in (known.again(dynamics, s, h, noise), anew):
+        end = state(slice(5, 8))
+        engine.advance(end, 0, 4, torch.full((3,), -1))
+        ends.append(torch.cat((end.x, end.p)))
+    return {
+        "same": torch.equal(*ends) and bool((ends[0] != 0).all()),
+        "refused": known.again(Langevin(0.7, 0.5), s, h, noise) is None,
+    }
+
+
 def calls() -> dict[str, Any]:
     """Two calls of an optimizer, beside the flows on tensors; and the bits of rounding."""
     result: dict[str, Any] = {}
@@ -322,5 +359,6 @@ if __name__ == "__main__":
     mend_interpreter()
     measured = {
         "functions": functions(), "normals": normals(), "runs": runs(), "calls": calls(),
+        "again": again(),
     }  # fmt: skip
     print(json.dumps(measured))

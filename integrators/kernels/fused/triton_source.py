@@ -7,8 +7,8 @@ tensor has one of (a time); `write` goes through all elements of all tensors in 
 from collections.abc import Mapping, Sequence
 
 from ..errors import NoKernelError
-from ..recording.expression import Node, in_order
-from ..triton_code import Lines, frontier, function
+from ..recording.expression import Node, frontier, in_order
+from ..triton_code import Lines, function
 from .trace import LAST, STEP, FusedTrace
 
 BESIDES = ("size", "place", "tick")
@@ -164,7 +164,7 @@ class FusedText:
 def _hoisted(trace: FusedTrace, numbers: Sequence[str]) -> list[Node]:
     """What elements need that is the same for all of a tensor, beside constants."""
     results = [node for name, node in trace.outputs.items() if name not in numbers]
-    found = [n for k in ("uniform", "scalar") for n in frontier(results, k, ("element",))]
+    found = frontier(results, "uniform", ("element",)) + frontier(results, "scalar", ("element",))
     return [node for node in found if node.op != "constant"]
 
 

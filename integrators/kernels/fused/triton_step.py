@@ -10,7 +10,7 @@ from torch import Tensor
 from ....dynamics import Dynamics
 from ...words.word import Substep
 from ..errors import NoKernelError
-from ..triton_code import has_triton, is_interpreted
+from ..triton_device import check_device
 from .checks import addresses, check_shapes
 from .layout import Layout, Tensors, facts
 from .recent import Recent
@@ -80,11 +80,16 @@ class TritonStep:
 
     def _planned(self, tensors: Tensors) -> "_Plan":
         """Which tensors go through which kernel."""
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(
+                "a step with tensors of this kind is captured in a CUDA graph before any was made: "
+                "take one step outside the graph first"
+            )
         check_shapes(self._dynamics, tensors)
         params = tensors["x"]
         members: dict[tuple[str, ...], list[int]] = {}
         for i, param in enumerate(params):
-            _refuse_device(param.device)
+            check_device(param.device, "a parameter")
             for name, ts in tensors.items():
                 if ts[i].device != params[0].device:
                     raise NoKernelError(
@@ -106,13 +111,6 @@ class _Plan:
 
     batches: list[Batch]
     layout: Layout
-
-
-def _refuse_device(device: torch.device) -> None:
-    if device.type != "cuda" and not is_interpreted():
-        raise NoKernelError(f"a parameter is on {device}; these kernels are for CUDA")
-    if not has_triton():
-        raise NoKernelError("triton is not installed; it comes with torch for CUDA on Linux")
 
 
 def _type(name: str, t: Tensor) -> str:

@@ -5,7 +5,7 @@ Equal expressions are one node, so that whatever is computed twice is computed o
 
 import math
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Any, Literal
 
 Kind = Literal["uniform", "column", "scalar", "element"]
@@ -164,9 +164,18 @@ def in_order(nodes: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
     return sorted(found, key=lambda node: node.number)
 
 
-def inputs_of(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The inputs that the nodes depend on."""
-    return (node for node in in_order(nodes) if node.op == "input")
+def inputs_of(nodes: Iterable[Node], kinds: Collection[Kind] = KINDS) -> list[Node]:
+    """The inputs, of some kinds, that the nodes depend on."""
+    return [node for node in in_order(nodes) if node.op == "input" and node.kind in kinds]
+
+
+def frontier(
+    results: Collection[Node], kind: Kind, later: Collection[Kind] | None = None
+) -> list[Node]:
+    """The nodes of a kind that those of later kinds (None: of all) need directly, and results."""
+    later = KINDS[_RANK[kind] + 1 :] if later is None else later
+    used = {a for node in in_order(results) if node.kind in later for a in node.args}
+    return sorted((n for n in {*used, *results} if n.kind == kind), key=lambda n: n.number)
 
 
 def _whole_power(exponent: Node) -> int:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -63,6 +63,18 @@ class StepTrace:
         pairs = ((self.before[name].nodes, self.after[name].nodes) for name in self.before)
         return [pair for old, new in pairs for pair in zip(old, new, strict=True)]
 
+    def with_numbers(self, dynamics: Dynamics, s: State, step: float | Tensor) -> Self | None:
+        """The same with other values of the hyperparameters and of h, for trajectories like `s`.
+
+        None where what was one number is one for each trajectory now, or the other way round.
+        """
+        given = _RunTime(Graph(), s)
+        given.numbers(dynamics, step)
+        known = given.uniform.keys() <= self.uniform.keys()
+        if not known or given.columns.keys() != self.columns.keys():
+            return None
+        return replace(self, uniform=self.uniform | given.uniform, columns=given.columns)
+
 
 def trace_step(
     dynamics: Dynamics,
@@ -82,14 +94,13 @@ def trace_step(
     raises that does not run on symbols.
     """
     graph = Graph()
-    rank, shape = s.rank, tuple(s.x.shape[: s.rank])
-    given = _RunTime(graph, rank, tuple(s.x.shape[rank:]))
-    numbers = {k: given.symbols(f"number {k}", v) for k, v in dynamics.hyperparameters.items()}
-    h = given.symbols("step", step)
+    shape = tuple(s.x.shape[: s.rank])
+    given = _RunTime(graph, s)
+    numbers, h = given.numbers(dynamics, step)
     before = {
         name: _inputs(graph, dynamics, f"state {name}", name, shape) for name in dynamics.variables
     }
-    one_step, moving = OneStep(dynamics, word, method, source), State(before, rank)
+    one_step, moving = OneStep(dynamics, word, method, source), State(before, s.rank)
     gradients, normals = _Gradients(graph), _Normals(graph, dynamics, shape)
     per_step = one_step.take(numbers, moving, h, gradients, normals)
     after = {name: getattr(moving, name) for name in before}
@@ -160,12 +171,19 @@ class _Gradients:
 class _RunTime:
     """Numbers that a kernel is given when it runs, as inputs and as values."""
 
-    def __init__(self, graph: Graph, rank: int, batch: tuple[int, ...]) -> None:
-        self._graph, self._rank, self._batch = graph, rank, batch
+    def __init__(self, graph: Graph, s: State) -> None:
+        self._graph, self._rank, self._batch = graph, s.rank, tuple(s.x.shape[s.rank :])
         self.uniform: dict[str, float] = {}
         self.columns: dict[str, Tensor] = {}
 
-    def symbols(self, name: str, value: Any) -> Symbols:
+    def numbers(
+        self, dynamics: Dynamics, step: float | Tensor
+    ) -> tuple[dict[str, Symbols], Symbols]:
+        """The hyperparameters, and h."""
+        numbers = {k: self._symbols(f"number {k}", v) for k, v in dynamics.hyperparameters.items()}
+        return numbers, self._symbols("step", step)
+
+    def _symbols(self, name: str, value: Any) -> Symbols:
         """A number, one per trajectory, one per coordinate (or both) as symbols."""
         given = torch.as_tensor(value, dtype=torch.float64)
         axes = self._rank + len(self._batch)

@@ -10,6 +10,7 @@ from torch import Tensor
 from ....dynamics import Dynamics, State
 from ...field import Field
 from ...noise.draws import Source
+from ...noise.noise import Noise
 from ...words.word import Word
 from ..compiled import load, why
 from ..errors import NoKernelError
@@ -19,8 +20,10 @@ from ..threads import side_by_side
 from .advance import KernelAdvance, recorded
 from .source import EnsembleText
 
+PER_THREAD = 1024
+"""Trajectories for which a thread is woken up."""
+
 _REAL = {torch.float64: "double", torch.float32: "float"}
-_LEAST = 1024  # trajectories for which a thread is woken up
 _BLOCK = 256  # trajectories: a whole number of blocks of any number of lanes
 
 
@@ -42,9 +45,7 @@ def run_in_c(
     library = load(code)
     if library is None:
         raise NoKernelError(f"it cannot be compiled: {why(code)}")
-    seed = 0 if source is None else source.noise.seed
-    first = 0 if source is None else source.noise.first
-    return CAdvance(library, trace, text, dynamics.variables, seed, first)
+    return CAdvance(library, trace, text, s.x.device, source and source.noise)
 
 
 class _Task(ctypes.Structure):
@@ -71,20 +72,15 @@ class CAdvance(KernelAdvance):
         library: Any,
         trace: StepTrace,
         text: EnsembleText,
-        names: tuple[str, ...],
-        seed: int,
-        first: int,
+        device: torch.device,
+        noise: Noise | None,
     ) -> None:
-        super().__init__(names)
+        super().__init__(trace, text.uniform, text.column, device, noise)
         self._run = library.run
         self._run.argtypes = [ctypes.POINTER(_Task), ctypes.c_int64, ctypes.c_int64]
         self._run.restype = None
-        self._scalar = {name for name in names if trace.before[name].nodes[0].kind == "scalar"}
-        self._seed, self._trajectory = seed, first
-        uniform = [trace.uniform[node.value] for node in text.uniform]
-        self._uniform = np.array(uniform, dtype=np.float64)
-        columns = [trace.columns[node.value] for node in text.column]
-        self._columns = [column.reshape(-1).contiguous() for column in columns]
+        before = trace.before
+        self._scalar = {name for name in before if before[name].nodes[0].kind == "scalar"}
 
     def _call(
         self,
@@ -116,7 +112,7 @@ class CAdvance(KernelAdvance):
         ]  # fmt: skip
         pointers = [a.ctypes.data for a in arrays]
         task = _Task(
-            self.done, steps, every, self._seed, self._trajectory, self._uniform.ctypes.data,
+            self.done, steps, every, self._seed, self._trajectory, self._uniform.data_ptr(),
             *pointers, stopped.data_ptr(),
         )  # fmt: skip
         blocks = -(-n // _BLOCK)
@@ -124,4 +120,4 @@ class CAdvance(KernelAdvance):
         def run(first: int, last: int) -> None:
             self._run(task, first * _BLOCK, min(n, last * _BLOCK))
 
-        side_by_side(run, blocks, count_threads(n, _LEAST))
+        side_by_side(run, blocks, count_threads(n, PER_THREAD))

@@ -6,10 +6,11 @@ from torch import Tensor
 from ....dynamics import Dynamics, State
 from ...field import Field
 from ...noise.draws import Source
+from ...noise.noise import Noise
 from ...words.word import Word
-from ..errors import NoKernelError
 from ..recording.trace import StepTrace
-from ..triton_code import element_type, has_triton, is_interpreted, kernels
+from ..triton_code import element_type, kernels
+from ..triton_device import check_device
 from .advance import KernelAdvance, recorded
 from .triton_source import EnsembleText
 
@@ -27,14 +28,9 @@ def run_in_triton(
     source: Source | None,
 ) -> "TritonAdvance":
     """A kernel for states like `s`; `NoKernelError` where there is none."""
-    if s.x.device.type != "cuda" and not is_interpreted():
-        raise NoKernelError(f"the Triton kernel runs on CUDA; the state is on {s.x.device}")
-    if not has_triton():
-        raise NoKernelError("triton is not installed; it comes with torch for CUDA on Linux")
+    check_device(s.x.device, "the state")
     trace = recorded(dynamics, landscape, s, step, plan, method, source)
-    seed = 0 if source is None else source.noise.seed
-    first = 0 if source is None else source.noise.first
-    return TritonAdvance(trace, dynamics.variables, s.x.device, seed, first)
+    return TritonAdvance(trace, s.x.device, source and source.noise)
 
 
 class TritonAdvance(KernelAdvance):
@@ -42,17 +38,10 @@ class TritonAdvance(KernelAdvance):
 
     backend = "triton"
 
-    def __init__(
-        self, trace: StepTrace, names: tuple[str, ...], device: torch.device, seed: int, first: int
-    ) -> None:
-        super().__init__(names)
-        source = EnsembleText(trace)
-        self._kernel = kernels(source.text())["ensemble"]
-        self._noise = (seed - 2**64 if seed >= 2**63 else seed, first)
-        uniform = [trace.uniform[str(node.value)] for node in source.uniform]
-        self._uniform = torch.tensor(uniform or [0.0], dtype=torch.float64, device=device)
-        columns = [trace.columns[str(node.value)] for node in source.column]
-        self._columns = [column.reshape(-1).contiguous().to(device) for column in columns]
+    def __init__(self, trace: StepTrace, device: torch.device, noise: Noise | None) -> None:
+        text = EnsembleText(trace)
+        super().__init__(trace, text.uniform, text.column, device, noise)
+        self._kernel = kernels(text.text())["ensemble"]
         # normal numbers come by four: a thread that has four trajectories uses them all
         self._warps = 1 if trace.draws and len(trace.state) <= _FEW else _BLOCK // 32
 
@@ -67,7 +56,8 @@ class TritonAdvance(KernelAdvance):
         n = stopped.numel()
         if not n:
             return
-        seed, trajectory = self._noise
+        seed, trajectory = self._seed, self._trajectory
+        seed = seed - 2**64 if seed >= 2**63 else seed
         x = variables["x"]
         programs = -(-(n + trajectory % 4) // _BLOCK)
         until = every - self.done % every if every else 0  # steps to the next that is saved

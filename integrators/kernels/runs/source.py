@@ -1,16 +1,18 @@
 """The C kernel that moves many trajectories through many steps at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 
 from ..c_code import statements, text, type_of
-from ..recording.expression import Node, in_order
+from ..recording.carried import COST
+from ..recording.expression import Node, frontier, in_order, inputs_of
 from ..recording.trace import StepTrace
 
 _PIECE = 64  # steps between two looks for overflow
 _STRANDS = 4  # lanes whose statements take turns
 _SMALL = 120  # operations in a step, up to which the processor has room for more than a vector
 _LARGE = 400  # beyond which a lane alone gains nothing, and every number of lanes costs seconds
+_INLINED = 3500  # cost of a step up to which all functions are inlined; beyond, it takes a minute
 _AHEAD = 256  # steps times lanes for which noise is made at once
 _DRAWN = 2**15  # normal numbers that are kept, at most: 256 kB of the stack
 
@@ -25,13 +27,15 @@ class EnsembleText:
     def __init__(self, trace: StepTrace) -> None:
         self._trace = trace
         self._generated = _Generated(trace)
-        self.uniform = _inputs(self._generated.uniform, "uniform")
-        self.column = _inputs(self._generated.column, "column")
+        self.uniform = inputs_of(self._generated.uniform, ("uniform",))
+        self.column = inputs_of(self._generated.column, ("column",))
 
     def text(self, real: str) -> str:
         """For coordinates of the type `real`, "double" or "float"."""
         generated, lanes = self._generated, self.lanes
         parts = [text("elementary.c"), _header(real)]
+        if sum(COST.get(node.op, 1) for node in generated.everything) <= _INLINED:
+            parts.insert(0, "#define INLINED")
         if self._trace.draws:
             noise = files("dashpot.integrators.noise").joinpath("philox.c")
             parts.insert(0, noise.read_text("utf-8"))
@@ -97,9 +101,10 @@ class _Generated:
         self.scalars = [old for old, _ in self._state if old.kind == "scalar"]
         results = [new for _, new in self._state]
         results += [end for one in trace.carried for end in (one.first, one.next)]
-        everything = in_order(results)
-        self.uniform = _frontier(everything, results, "uniform", ("column", "scalar", "element"))
-        self.column = _frontier(everything, results, "column", ("scalar", "element"))
+        self.everything = in_order(results)
+        uniform = frontier(results, "uniform")
+        self.uniform = [node for node in uniform if node.op != "constant"]
+        self.column = frontier(results, "column")
 
     def sizes(self) -> str:
         counts = {
@@ -149,8 +154,8 @@ class _Generated:
 
     def _prepare(self) -> list[str]:
         names = {node: f"uniform[{k}]" for k, node in enumerate(self.uniform)}
-        inputs = _inputs(self.column, "column")
-        names |= {node: f"column[{k}][from]" for k, node in enumerate(inputs)}
+        given = inputs_of(self.column, ("column",))
+        names |= {node: f"column[{k}][from]" for k, node in enumerate(given)}
         lines = statements(self.column, names)
         stores = [f"block->column[{k}][i] = {names[n]};" for k, n in enumerate(self.column)]
         return [*lines, *stores]
@@ -210,19 +215,6 @@ void run(const Task *task, int64_t begin, int64_t end) {{
 {blocks}
 }}
 """
-
-
-def _frontier(
-    nodes: Iterable[Node], results: Iterable[Node], kind: str, later: Sequence[str]
-) -> list[Node]:
-    """The nodes of a kind that those of later kinds (or the results) need."""
-    needed = {a for node in nodes if node.kind in later for a in node.args if a.kind == kind}
-    needed |= {node for node in results if node.kind == kind}
-    return sorted((n for n in needed if n.op != "constant"), key=lambda node: node.number)
-
-
-def _inputs(nodes: Iterable[Node], kind: str) -> list[Node]:
-    return [node for node in in_order(nodes) if node.op == "input" and node.kind == kind]
 
 
 def _carried_row(node: Node) -> str:

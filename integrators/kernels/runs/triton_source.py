@@ -1,8 +1,8 @@
 """The text of the Triton kernel of an ensemble: the time loop of a block of trajectories."""
 
-from ..recording.expression import Node
+from ..recording.expression import Node, frontier, inputs_of
 from ..recording.trace import Draw, StepTrace
-from ..triton_code import Lines, frontier, function, inputs
+from ..triton_code import Lines, function
 
 COUNTS = ("n", "first", "steps", "every", "until", "row", "seed", "trajectory")
 """Whole numbers that the kernel is given: trajectories; the first step and how many; steps from one
@@ -26,8 +26,8 @@ class EnsembleText:
         ]
         self._results = [new for _, new in trace.state]
         self._results += [end for one in trace.carried for end in (one.first, one.next)]
-        self.uniform = inputs(self._results, "uniform")
-        self.column = inputs(self._results, "column")
+        self.uniform = inputs_of(self._results, ("uniform",))
+        self.column = inputs_of(self._results, ("column",))
 
     def text(self) -> str:
         names = list(self._trace.before)
@@ -52,9 +52,8 @@ class EnsembleText:
             lines.give(node, f"tl.load(uniform + {k})")
         for k, node in enumerate(self.column):
             lines.give(node, f"tl.load(column_{k} + lane, mask=there, other=1.0)")
-        for kind, later in (("uniform", ("column", "scalar", "element")),
-                            ("column", ("scalar", "element"))):  # fmt: skip
-            lines.compute(frontier(self._results, kind, later))
+        for kind in ("uniform", "column"):
+            lines.compute(frontier(self._results, kind))
             lines.cast(frontier(self._results, kind, ("element",)))
         return lines
 
@@ -76,8 +75,9 @@ class EnsembleText:
                 "four = (trajectory // 4 + tl.program_id(0).to(tl.int64) * (BLOCK // 4)"
                 " + tl.arange(0, BLOCK // 4)).to(tl.uint64)",
             )
-        lines.add("written = tl.full((), 0, tl.int64) + row")
-        lines.add("done = tl.full((), 0, tl.int64) + first")
+        for name, given in (("written", "row"), ("done", "first"), ("left", "until"),
+                            ("every", "every")):  # fmt: skip
+            lines.add(f"{name} = tl.full((), 0, tl.int64) + {given}")
         return lines.text
 
     def _loop(self, constant: Lines) -> list[str]:
@@ -106,12 +106,12 @@ class EnsembleText:
         for name, k, _ in self._rows:
             lines.add(f"s_{name}_{k} = tl.where(going, end_{name}_{k}, s_{name}_{k})")
         lines.add(*(f"carried_{k} = end_{k}" for k in range(len(self._trace.carried))))
-        lines.add("until -= 1", "if until == 0:")
+        lines.add("left -= 1", "if left == 0:")
         for name, k, _ in self._rows:
             place = f"(written * {self._count(name)} + {k}) * size + lane"
             value = f'tl.where(going, s_{name}_{k}, float("nan"))'
             lines.add(f"    tl.store(saved_{name} + {place}, {value}, mask=there)")
-        lines.add("    written += 1", "    until = every")
+        lines.add("    written += 1", "    left = every")
         return ["    for _ in range(steps):", *lines.text]
 
     def _store(self) -> list[str]:
