@@ -1,8 +1,9 @@
 """The catalogue as torch optimizers: `optim.CD(model.parameters(), lr=0.1)`.
 
 Besides their own hyperparameters they take the keywords of `Common`: word, weight_decay,
-momentum_init, maximize; foreach, fused, capturable, differentiable, state_dtype. lr is a time step:
-the momentum kept from step to step is e^{−γ·lr}, so a schedule on lr also moves the momentum.
+momentum_init, maximize, noise; foreach, fused, capturable, differentiable, state_dtype. lr is a
+time step: the momentum kept from step to step is e^{−γ·lr}, so a schedule on lr also moves the
+momentum.
 Defaults suit small networks; c, μ and lr are worth tuning.
 """
 
@@ -32,6 +33,22 @@ __all__ = [
 
 
 Number = float | Tensor
+
+_TORCH_TYPES = {name: f"convert.from_{name[:4].lower()}" for name in ("SGD", "Adam", "AdamW")}
+
+
+def __getattr__(name: str) -> Any:
+    """What there is in place of a name that is not here."""
+    lower = {known.lower(): known for known in __all__}
+    close = get_close_matches(name.lower(), lower, 1)
+    hint = f"did you mean {lower[close[0]]}? " if close else ""
+    made = getattr(dynamics, name, None)
+    if isinstance(made, type) and issubclass(made, dynamics.Dynamics):
+        hint = f"optimizer({name}(...), params, lr) makes one of the dynamics; "
+    elif name in _TORCH_TYPES:
+        hint = f"{_TORCH_TYPES[name]} makes its equivalent; "
+    raise AttributeError(f"dashpot.optim has no {name}; {hint}there are {', '.join(__all__)}")
+
 
 _TORCH_WORDS = {
     "momentum": "give gamma = −ln(momentum)/lr",
@@ -198,7 +215,8 @@ class CD(_Named):
         if max_step is not None and common.get("word") is None:
             common["word"] = "BCDA"
         if c is None:
-            c = max_step_to_c(number(lr), 1e-3 if max_step is None else max_step)
+            h = number(lr) if isinstance(lr, Tensor) else lr
+            c = max_step_to_c(h, 1e-3 if max_step is None else max_step)
         self.fixed = {"max_step": max_step}
         super().__init__(dynamics.CD(gamma, c), params, lr, **common)
 

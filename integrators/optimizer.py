@@ -166,6 +166,8 @@ class WordOptimizer(SteppingOptimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group after checking its step size and hyperparameters (ValueError)."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f'a parameter group is a dict with "params"; got {param_group!r}')
         param_group = without_repeated(param_group, self.fixed, self.defaults)
         for name in {"lr", "weight_decay", *self.dynamics.hyperparameters} & {*param_group}:
             param_group[name] = plain(param_group[name])
@@ -188,6 +190,8 @@ class WordOptimizer(SteppingOptimizer):
             runs = f"a call runs {closing} | {opening}, the first call {opening}"
         if self.gradients > 1:
             runs += f", with {self.gradients} gradients from a closure"
+        if "W" in self.word.letters and "W" not in runs:
+            runs += "; W rests, weight_decay is 0"
         return f"{super().__repr__()}\nof {self.dynamics.name}: {runs}"
 
 

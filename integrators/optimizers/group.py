@@ -1,7 +1,7 @@
 """What a step of an optimizer moves, and how: the parts of the word, one after the other."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import compress
 from typing import Any
@@ -9,18 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...dynamics import Dynamics, Part, State, WeightDecay
+from ...dynamics import Dynamics, State
 from ..bundle import Bundle, copy_into
 from ..kernels.fused.rounding import key, to_bfloat16
-from ..step import apply
 from ..words.word import Substep
-from .options import kept_type, number, waits
+from .options import kept_type
 from .portions import Cut
-from .state import last_size
+from .sizes import StepSizes
 from .tensors import as_found, at_least_single, computable, gradient_of, numbering, sums_of
-
-Piece = tuple[Part, Any]
-"""A part with its own hyperparameters, and the time for which it flows."""
 
 
 class ActiveGroup:
@@ -64,10 +60,8 @@ class ActiveGroup:
         self._bundle = self._bundle_of(params)
         self._kept = self._found()
         self._numberings = self._counted(in_rows) if kept_type(group) else []
-        self._device = self._kept["x"][0].device
-        self.moves: Tensor | None = None
-        self._set_sizes(tracing)
-        self.pieces = self._timed((closing, self.last), (opening, self.h), tracing=tracing)
+        x = self._bundle.like(self._kept["x"])
+        self.sizes = StepSizes(dynamics, closing, opening, group, states, x, tracing)
 
     def begin(self) -> None:
         """Take the state and the gradients as they are now."""
@@ -92,9 +86,6 @@ class ActiveGroup:
         def chosen(things: Sequence[Any]) -> list[Any]:
             return [things[cut.place] for cut in cuts]
 
-        def narrowed(value: Any) -> Any:
-            return value.like(chosen(value.tensors)) if isinstance(value, Bundle) else value
-
         if [cut.place for cut in cuts] != [*everyone]:
             self.params, self.states = chosen(self.params), chosen(self.states)
             self.places = chosen(self.places) if self.places else []
@@ -108,8 +99,7 @@ class ActiveGroup:
             for name, tensors in self._kept.items()
         }
         self._grads = [cut.of(grads[cut.place]) for cut in cuts]
-        self.last = narrowed(self.last)
-        self.pieces = [piece and (piece[0], narrowed(piece[1])) for piece in self.pieces]
+        self.sizes = self.sizes.of(chosen, self._bundle)
 
     def _bundle_of(self, params: Sequence[Tensor]) -> Bundle:
         foreach = self.group["foreach"] is not False and not self._graph
@@ -155,62 +145,10 @@ class ActiveGroup:
             bundle = bundle / self._scale
         return -bundle if self.group["maximize"] else bundle
 
-    # --- times -------------------------------------------------------------------------------
-
-    def _set_sizes(self, tracing: bool) -> None:
-        """The step size h, and the last one, 0 where the parameter is new."""
-        lr = self.group["lr"]
-        self._waits = waits(self.group)
-        self.last: Any
-        if self._waits:
-            self.h: Any = number(lr)
-            sizes = [last_size(state) for state in self.states]
-            self._leader = max(range(len(sizes)), key=lambda i: sizes[i] != 0)
-            if any(size != sizes[0] for size in sizes):
-                self.last = self._each(sizes)
-            else:
-                self.last = self._number(sizes[0]) if tracing and sizes[0] else sizes[0]
-            if tracing:
-                self.h = self._number(self.h)
-        else:
-            self.h = self._number(lr.reshape(()))
-            self.moves = self.h.detach() != 0
-            self.last = self._each([state.get("h", 0.0) for state in self.states])
-
-    def _number(self, value: Any) -> Tensor:
-        """As a tensor on the device; one that is there already is waited for by nobody."""
-        if isinstance(value, Tensor):
-            return value.to(self._device, torch.float64)
-        return torch.full((), value, dtype=torch.float64, device=self._device)
-
-    def _each(self, sizes: Sequence[Any]) -> Bundle:
-        """One for each parameter, where that is."""
-        pairs = zip(sizes, self._kept["x"], strict=True)
-        return self._bundle.like([self._number(size).to(t.device) for size, t in pairs])
-
-    def _timed(self, *sized: tuple[Sequence[Substep], Any], tracing: bool) -> list[Piece | None]:
-        """The parts of this step with their times; None for one that has nothing to do."""
-        values: Mapping[str, Any] = self.group
-        if tracing:
-            names = self.dynamics.hyperparameters
-            values = {name: self._number(self.group[name]) for name in names}
-        letters = self.dynamics.bind(values).letters
-        decay = self.group["weight_decay"]
-        rests = not isinstance(decay, Tensor) and decay == 0
-        pieces: list[Piece | None] = []
-        for substeps, size in sized:
-            still = isinstance(size, float) and size == 0
-            for substep in substeps:
-                part = letters[substep.part.letter]
-                idle = still or (rests and isinstance(part, WeightDecay))
-                pieces.append(None if idle else (part, size * float(substep.fraction)))
-        return pieces
-
     def _start(self, impulse: Any) -> None:
         """The momentum of parameters that make their first step."""
-        sizes = (
-            self.last.tensors if isinstance(self.last, Bundle) else [self.last] * len(self.params)
-        )
+        last = self.sizes.last
+        sizes = last.tensors if isinstance(last, Bundle) else [last] * len(self.params)
         pairs = zip(sizes, self.state.p.tensors, self.state.g.tensors, strict=True)
         self.state.p = self._bundle.like(
             [
@@ -227,11 +165,7 @@ class ActiveGroup:
         """After the closing piece, a new parameter takes the friction of the others."""
         for name in self.shared:
             copies = getattr(self.state, name).tensors
-            if self._waits:
-                leader = copies[self._leader]
-            else:
-                old = torch.stack(self.last.tensors).ne(0).to(torch.uint8).argmax().reshape(1)
-                leader = torch.stack(copies).index_select(0, old).reshape(())
+            leader = self.sizes.leader(copies)
             self.state.__dict__[name] = self._bundle.like([leader.to(t.device) for t in copies])
 
     def write(self) -> None:
@@ -251,9 +185,9 @@ class ActiveGroup:
                 kept, values = [*compress(kept, ends)], [*compress(values, ends)]
                 if not kept:
                     continue
-            if self.moves is not None:
+            if (moves := self.sizes.moves) is not None:
                 pairs = zip(values, kept, strict=True)
-                values = [torch.where(self.moves.to(t.device), v, t) for v, t in pairs]
+                values = [torch.where(moves.to(t.device), v, t) for v, t in pairs]
             if not self._graph:
                 copy_into(kept, [*map(partial(self._rounded, name), range(len(values)), values)])
             elif name == "x":
@@ -272,51 +206,3 @@ class ActiveGroup:
         numbered = key(self.group["noise"], self.places[place], self.states[place]["steps"], stream)
         strides, first = self._numberings[place]
         return to_bfloat16(value, numbered, strides, first + self._cuts[place].first(strides))
-
-    def count(self) -> None:
-        """What is to be known of this step at the next one."""
-        for state in self.states:
-            if "h" in state:
-                state["h"] = number(self.group["lr"]) if self._waits else self._size_of(state["h"])
-            if "steps" in state:
-                state["steps"] += 1
-
-    def _size_of(self, last: Any) -> Tensor:
-        """The last step size from now on, in the tensor in which it is kept."""
-        assert self.moves is not None
-        last = self._number(last)
-        size = torch.where(self.moves, self.h, last)
-        return size if self._graph else last.copy_(size)
-
-
-def flow(
-    active: Sequence[ActiveGroup],
-    closing: int,
-    gradient: Callable[[ActiveGroup, Bundle], Bundle] | None = None,
-    before: Callable[[ActiveGroup, int], None] | None = None,
-    draw: Callable[[ActiveGroup, int], Any] | None = None,
-) -> None:
-    """One call for all groups together, place by place of the word.
-
-    closing   the number of pieces of the closing piece
-    gradient  of a group, where all groups have arrived; for words with several a step
-    before    is told where a group is going to flow
-    draw      gives the normal numbers of a letter
-    """
-    for place in range(len(active[0].pieces) if active else 0):
-        for one in active:
-            piece = one.pieces[place]
-            if piece is None:
-                continue
-            if before is not None:
-                before(one, place)
-            here: Any = None if gradient is None else partial(gradient, one)
-            drawn = None if draw is None else partial(_drawn, draw, one, place)
-            apply([piece], one.state, here, draw=drawn)
-        if place + 1 == closing:
-            for one in active:
-                one.share_friction()
-
-
-def _drawn(draw: Callable[[ActiveGroup, int], Any], one: ActiveGroup, place: int, _: int) -> Any:
-    return draw(one, place)

@@ -10,8 +10,8 @@ from torch import Tensor
 from ...dynamics import Dynamics
 from ..noise.parameters import ParameterNoise
 from ..words.word import Substep, Word
-from .options import IMPLEMENTATION, kept_type
-from .state import check_origin, check_shapes, fresh, refilled, restored
+from .options import IMPLEMENTATION, kept_type, number
+from .state import check_numbers, check_origin, check_shapes, fresh, refilled, restored
 
 
 class Places:
@@ -46,6 +46,10 @@ class StateOptimizer(torch.optim.Optimizer):
         sized = bool(self.closing) or self._impulse(group) is not None
         names = [*self.dynamics.variables[1:], *["h"] * sized, *["steps"] * counted]
         states = [self.state[param] for param in params]
+        if sized:
+            for state in states:
+                if state and "h" not in state:  # saved when this word did not ask for it
+                    state["h"] = number(group["lr"])
         for name in names:
             for param, state in zip(params, states, strict=True):
                 if name not in state:
@@ -75,6 +79,7 @@ class StateOptimizer(torch.optim.Optimizer):
 
         def look(_: Any, given: dict[str, Any]) -> None:  # after all hooks of the user's
             check_origin(given, self.word.text, self.dynamics.name)
+            check_numbers(given, ("lr", *self.dynamics.hyperparameters))
             check_shapes(given, self.param_groups, self.dynamics)
             loaded.update(given)
 

@@ -35,7 +35,7 @@ class StepNoise:
 
     def __call__(self, one: ActiveGroup, place: int) -> list[tuple[Any, list[Bundle]]]:
         """The time of the letter at `place` of the call, and its normal numbers."""
-        piece = one.pieces[place]
+        piece = one.sizes.pieces[place]
         assert piece is not None
         part, time = piece
         assert isinstance(part, NoisyPart)

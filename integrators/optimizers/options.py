@@ -1,6 +1,5 @@
 """The settings of an optimizer and of its parameter groups, checked."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ...dynamics import Dynamics
+from ...dynamics.momentum.checks import is_finite
 from ..noise.noise import Noise
 from ..words.word import Word
 
@@ -106,9 +106,9 @@ def check_group(
 
 
 def _check_lr(lr: float | Tensor) -> None:
-    value = number(lr)
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"lr must be a finite number >= 0; got {lr}")
+    value = number(lr) if isinstance(lr, Tensor) else lr
+    if not (is_finite(value) and value >= 0):
+        raise ValueError(f"lr must be a finite number >= 0; got {lr!r}")
 
 
 def _check_start(momentum_init: Any, dynamics: Dynamics) -> None:
@@ -175,8 +175,17 @@ def check_params(params: list[Tensor], group: Mapping[str, Any]) -> None:
                 f"parameter {place} of the group (shape {tuple(param.shape)}) is of {param.dtype}; "
                 "parameters must be floating-point numbers of 16 bits or more, or complex"
             )
+        if param.layout is torch.strided and _overlaps(param):
+            raise ValueError(
+                f"parameter {place} of the group (shape {tuple(param.shape)}) has elements that "
+                "share their memory (as after expand); clone() it"
+            )
     if group["state_dtype"] is not None and any(p.is_complex() for p in params):
         raise ValueError(f"state_dtype={group['state_dtype']} is for real parameters only")
+
+
+def _overlaps(t: Tensor) -> bool:
+    return any(size > 1 and not step for size, step in zip(t.shape, t.stride(), strict=True))
 
 
 def check_word(group: Mapping[str, Any], letters: str, gradients: int, backward: bool) -> None:

@@ -73,12 +73,11 @@ def check_shapes(
             zip(theirs["params"], group["params"], strict=False)
         ):
             kept = state_dict["state"].get(number, {})
-            for name in {*dynamics.variables[1:]} & {*kept}:
+            for name in (name for name in dynamics.variables[1:] if name in kept):
                 shape, found = shape_kept(dynamics, name, param), tuple(kept[name].shape)
                 if found != shape:
-                    who = group.get("param_names", {place: f"parameter {place} of its group"})[
-                        place
-                    ]
+                    names = group.get("param_names")
+                    who = names[place] if names else f"parameter {place} of its group"
                     raise ValueError(
                         f"the loaded {name} of {who} has the shape {found}; a parameter of shape "
                         f"{tuple(param.shape)} has a {name} of shape {shape}"
@@ -113,6 +112,13 @@ def check_origin(state_dict: Mapping[str, Any], word: str, dynamics: str) -> Non
             theirs = f"the word {group['word']} of {group.get('dynamics')}"
         if theirs != ours:
             raise ValueError(f"this state is of {theirs}; this optimizer runs {ours}")
+
+
+def check_numbers(state_dict: Mapping[str, Any], names: Sequence[str]) -> None:
+    """ValueError where a group lacks its step size or a hyperparameter."""
+    for place, group in enumerate(state_dict["param_groups"]):
+        if lacking := [name for name in names if name not in group]:
+            raise ValueError(f"group {place} of the loaded state has no {', '.join(lacking)}")
 
 
 def refuse_sparse(group: Mapping[str, Any], grads: Sequence[Tensor | None]) -> None:

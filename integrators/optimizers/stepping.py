@@ -12,8 +12,9 @@ from ..bundle import Bundle
 from ..cut import letters_of
 from ..step import provide
 from ..words.word import Substep
+from .flow import flow
 from .fused import FusedGroup, is_fusable
-from .group import ActiveGroup, flow
+from .group import ActiveGroup
 from .keeping import Places, StateOptimizer
 from .noise import StepNoise
 from .options import number, waits
@@ -118,12 +119,12 @@ class SteppingOptimizer(StateOptimizer):
             return asking.state.g
 
         def look(one: ActiveGroup, place: int) -> None:
-            substep, piece = (*self.closing, *self.opening)[place], one.pieces[place]
+            substep, piece = (*self.closing, *self.opening)[place], one.sizes.pieces[place]
             if undo is None or piece is None or substep.fraction >= 0:
                 return
             part, time = piece
             provide(part, one.state, lambda x: gradient(one, x))
-            h = one.last if place < len(self.closing) else one.h
+            h = one.sizes.last if place < len(self.closing) else one.sizes.h
             if reason := missing(substep, part.backward_limit(one.state) / -time, h):
                 undo()
                 raise RuntimeError(f"nothing was changed: {reason}; {REMEDY}")
@@ -226,7 +227,7 @@ class SteppingOptimizer(StateOptimizer):
     @not_traced
     def _count(self, active: Iterable[ActiveGroup]) -> None:
         for one in active:
-            one.count()
+            one.sizes.count(one.states)
             self._share(one.group, one.params)
 
     def _undo(self) -> Callable[[], None]:

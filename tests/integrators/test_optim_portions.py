@@ -14,9 +14,10 @@ from torch.utils._pytree import tree_leaves
 
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, RIKFAD, Dynamics, Langevin
 from dashpot.integrators import optim
-from dashpot.integrators.optimizers import stepping
+from dashpot.integrators.optimizers import group, stepping
 from dashpot.integrators.optimizers.portions import cut_up, whole_tensors
 from dashpot.integrators.optimizers.reach import reach
+from dashpot.integrators.optimizers.tensors import _ShardedSums
 from dashpot.integrators.words.word import Word
 
 LIMIT = 4
@@ -106,6 +107,23 @@ def test_portions_change_no_bit(
             if isinstance(value, Tensor)
         ])  # fmt: skip
     assert all(map(torch.equal, *results))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_portion_asks_for_the_sums_of_its_own_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with shards, and a step size for each; the mean of the empty parameter would be 0."""
+    results = []
+    for sums_of in (group.sums_of, _ShardedSums):
+        monkeypatch.setattr(group, "sums_of", sums_of)
+        params = [nn.Parameter(torch.zeros(0, 2, dtype=torch.float64)), *parameters()]
+        lr = torch.tensor(0.1, dtype=torch.float64)
+        optimizer = optim.RIKFAD(params, lr, mu=0.9, word="ADCBCDA", capturable=True)
+        for _ in range(3):
+            give_gradients(params)
+            optimizer.step()
+        results.append(values(params))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.usefixtures("small")

@@ -28,6 +28,9 @@ LANGEVIN = Langevin(gamma=0.8, temperature=0.5)
         ({"lr": torch.tensor([0.1, 0.2])}, r"expected one number; got a tensor of shape \(2,\)"),
         ({"lr": torch.tensor(-0.1)}, "lr must be a finite number > 0 to give c"),
         ({"lr": torch.tensor(-0.1), "c": 1.0}, "lr must be a finite number >= 0"),
+        ({"lr": "0.1", "c": 1.0}, "lr must be a finite number >= 0; got '0.1'"),
+        ({"lr": None, "c": 1.0}, "lr must be a finite number >= 0; got None"),
+        ({"lr": None}, "lr must be a finite number > 0 to give c; got None"),
         ({"gamma": torch.ones(3)}, r"gamma must be one number .*; got a tensor of shape \(3,\)"),
         ({"weight_decay": torch.tensor(-1.0)}, "weight_decay must be a finite number >= 0"),
         ({"noise": 3}, "CD has no noise"),
@@ -68,6 +71,12 @@ def test_groups_that_do_not_fit(group: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         optimizer.add_param_group({"params": params[2:], **group})
     assert len(optimizer.param_groups) == 1
+
+
+def test_a_group_is_a_dict() -> None:
+    params = parameters()
+    with pytest.raises(TypeError, match=r'a parameter group is a dict with "params"; got \['):
+        optim.CD(params[:2]).add_param_group(params[2:])  # type: ignore[arg-type]
 
 
 def test_what_is_kept_in_bfloat16_is_real() -> None:
@@ -139,3 +148,9 @@ def test_a_tensor_of_one_number_is_that_number() -> None:
         give_gradients(params)
         optimizer.step()
     assert all(map(torch.equal, one, two))
+
+
+def test_memory_that_several_elements_share_is_refused() -> None:
+    params = [torch.ones(3, requires_grad=True), torch.ones(1).expand(4).requires_grad_()]
+    with pytest.raises(ValueError, match=r"parameter 1 of the group .*\(4,\).*clone\(\)"):
+        optim.CD(params)

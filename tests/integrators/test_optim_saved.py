@@ -254,3 +254,31 @@ def test_numbers_of_numpy_can_be_saved() -> None:
     saved = through_a_file(optimizer.state_dict())["param_groups"]
     assert saved[0]["lr"] == float(np.float32(0.1))
     assert (saved[1]["lr"], saved[1]["c"], saved[1]["gamma"]) == (0.2, 0.8, 0.3)
+
+
+@pytest.mark.parametrize("name", ["lr", "gamma", "c"])
+def test_loaded_groups_have_all_their_numbers(name: str) -> None:
+    optimizer = optim.CD(parameters())
+    state, before = optimizer.state_dict(), copy.deepcopy(optimizer.param_groups)
+    del state["param_groups"][0][name]
+    with pytest.raises(ValueError, match=f"group 0 of the loaded state has no {name}"):
+        optimizer.load_state_dict(state)
+    for old, new in zip(before, optimizer.param_groups, strict=True):
+        assert {k: v for k, v in old.items() if k != "params"} == {
+            k: v for k, v in new.items() if k != "params"
+        }
+
+
+def test_a_momentum_that_exists_does_not_start_again() -> None:
+    """As when the state was saved before the last step size was kept for such a word."""
+    one, two = parameters(), parameters()
+    straight, resumed = (optim.CD(p, momentum_init="gradient") for p in (one, two))
+    advance(straight, 3)
+    advance(resumed, 3)
+    state = resumed.state_dict()
+    for kept in state["state"].values():
+        del kept["h"]
+    resumed.load_state_dict(state)
+    advance(straight, 2)
+    advance(resumed, 2)
+    assert all(map(torch.equal, points(straight), points(resumed)))

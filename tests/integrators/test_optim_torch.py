@@ -269,6 +269,8 @@ def test_repr_tells_what_a_call_runs() -> None:
     assert "of CD: a call runs BACD" in made("BACD")
     assert "a call runs B | BCDADC, the first call BCDADC" in made(SYMMETRIC)
     assert "a call runs BCDWA" in made("BCDA", weight_decay=0.1)
+    assert "rests" not in made("BCDA", weight_decay=0.1)
+    assert "a call runs BCDA; W rests, weight_decay is 0" in made("BCDA")
     assert "a call runs BABACD, with 2 gradients from a closure" in made("BABACD")
     assert "lr: 0.1" in made("BACD")
 
@@ -289,3 +291,18 @@ def test_misspelt_group_keys_are_refused() -> None:
         optim.LDHD([{"params": [parameter(X0)], "gama": 3.0}], lr=0.1)
     group = {"params": [parameter(X0)], "name": "head"}  # a label of one's own is fine
     assert optim.LDHD([group], lr=0.1).param_groups[0]["name"] == "head"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Cd", "did you mean CD"),
+        ("SGD", r"convert\.from_sgd makes its equivalent"),
+        ("AdamW", r"convert\.from_adam makes"),
+        ("Langevin", r"optimizer\(Langevin\(\.\.\.\), params, lr\)"),
+        ("__path__", "there are CADAM, CD"),
+    ],
+)
+def test_a_name_that_is_not_there(name: str, told: str) -> None:
+    with pytest.raises(AttributeError, match=told):
+        getattr(optim, name)
