@@ -31,11 +31,12 @@ HEAD = """# Optimizer steps: time beside torch's fused AdamW
 `OMP_NUM_THREADS=2 python benchmarks/optimizers.py > benchmarks/optimizers.md`
 
 One `step()` in float32, parameters and gradients in place; medians of {rounds} interleaved rounds
-(foreach: {slow}), and medians of the ratios within a round. Bytes are those that a step moves for
-each parameter (KFAD and RIKFAD read p and the gradient twice); bandwidth is that of them, as a
-fraction of what `a += b` of as many numbers reaches in the same round (12 bytes each; a copy would
-also read what it overwrites). State is what the optimizer keeps, and peak what a step adds
-to the process at its highest (Linux tells), in bytes for each parameter.
+(five times as many below 2²⁴ parameters; foreach: {slow}), medians of the ratios within a round.
+Bytes are those that a step moves for each parameter (KFAD and RIKFAD read p and the gradient
+twice); bandwidth is that of them, as a fraction of what `a += b` of as many numbers reaches in the
+same round (12 bytes each; a copy would also read what it overwrites). State is what the optimizer
+keeps, and peak what a step adds to the process at its highest (Linux tells), in bytes for each
+parameter.
 Machine: {machine}.
 """
 COLUMNS = """

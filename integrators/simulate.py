@@ -12,7 +12,7 @@ from .checks import positive, whole
 from .field import Field
 from .noise.noise import Noise
 from .resume import Resumed, refuse_another_run, resumed
-from .run import Run
+from .run import Run, refuse_memory
 from .schemes import Method
 from .start import first_state, noise_of_run, on_tensors, refuse_shapes
 from .trajectory import Status, Trajectory, record
@@ -69,7 +69,8 @@ def simulate(
     Raises ValueError or TypeError for arguments that do not fit, before anything is computed;
     ValueError also where a word with negative fractions asks a flow for more of its past than
     there is, in the first step of every trajectory. It gives a step size that works. If only
-    some ask for too much, or later in the run, they are lost like those that overflow.
+    some ask for too much, or later in the run, they are lost like those that overflow. MemoryError
+    for more saved states than the machine has memory for.
     """
     going_on = None
     if isinstance(x0, Trajectory):
@@ -87,6 +88,7 @@ def simulate(
     s = first_state(dynamics, landscape, x0, dtype, device)
     dynamics = on_tensors(dynamics, s.x.device)
     refuse_shapes(dynamics, s)
+    refuse_memory(s, dynamics.variables, steps, save_every)
     settings = {
         "word": None,
         "step": step,

@@ -176,7 +176,15 @@ class Landscape:
     def _point(self, x: Tensor) -> Tensor:
         """The user's f at one point, with its answer checked."""
         assert self._function is not None
-        value = self._function(x)
+        try:
+            value = self._function(x)
+        except RuntimeError as error:
+            if "numpy()" not in str(error):
+                raise
+            raise TypeError(
+                f"f of {self!r} must use torch operations on x throughout, such as torch.sin for "
+                f"numpy.sin: {error}"
+            ) from error
         if not isinstance(value, Tensor):
             raise TypeError(
                 f"f of {self!r} must return a 0-dim tensor; got {type(value).__name__} "

@@ -134,6 +134,7 @@ CASES: list[Case] = [
     ("step zero", lambda: run(step=0.0), ValueError, ["step", "> 0", "0.0"]),
     ("step negative", lambda: run(step=-0.1), ValueError, ["step", "> 0", "-0.1"]),
     ("step nan", lambda: run(step=math.nan), ValueError, ["step", "finite", "nan"]),
+    ("step huge", lambda: run(step=10**400), ValueError, ["step", "finite", "inf"]),
     ("step text", lambda: run(step="small"), TypeError, ["step", "number", "'small'"]),
     ("steps zero", lambda: run(steps=0), ValueError, ["steps", ">= 1", "0"]),
     ("steps real", lambda: run(steps=1.5), ValueError, ["steps", "whole number", "1.5"]),
@@ -145,7 +146,8 @@ CASES: list[Case] = [
      ["CD", "'xi'", "x, p"]),
     ("shape of p", lambda: run({"x": [1.0, 1.0], "p": [1.0, 2.0, 3.0]}), ValueError,
      ["x0['p']", "(2,)", "(3,)"]),
-    ("not finite", lambda: run([1.0, math.inf]), ValueError, ["x0", "x must be finite", "inf"]),
+    ("not finite", lambda: run([[0.0, 0.0], [1.0, math.inf]]), ValueError,
+     ["x0", "x must be finite", "got inf at [1, 1]"]),
     ("not numbers", lambda: run("here"), TypeError, ["x0", "cannot read x as numbers"]),
     ("integer dtype", lambda: run(dtype=torch.int64), ValueError, ["dtype", "torch.float64"]),
     # arguments of solve

@@ -1,7 +1,10 @@
 """`dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6`: where a dynamics converges, how fast."""
 
+import logging
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,7 +39,7 @@ class Map:
     """Time to target, decay rate and divergence over two hyperparameters, or one and the step size.
 
     dashpot map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6 --output map.png map.npz. A range a:b is
-    an axis, a number is fixed. Several processes share the work under torchrun:
+    a logarithmic axis, a number is fixed. Several processes share the work under torchrun:
     torchrun --nproc-per-node 2 -m dashpot.analysis map CD rosenbrock --gamma 1e-3:10 --c 0.1:1e6
     """
 
@@ -121,17 +124,21 @@ class Map:
             raise BadCallError(f"a map has two axes, options with a range a:b ({told}): {_EXAMPLE}")
         try:
             made = self._made({**values, **{name: axis[0] for name, axis in grid.items()}})
-            landscape(self.landscape, self.dimension)
+            least = landscape(self.landscape, self.dimension).minimum
             Word(made.word if self.word is None else self.word, made)
         except (TypeError, ValueError) as error:
             raise BadCallError(str(error)) from None
+        if least is None:
+            raise BadCallError(
+                f"{self.landscape} has no known minimum f*, which E = f − f* + ½|p|² needs; take "
+                "one that has, such as lj13"
+            )
         self._work().refuse()
 
     def run(self) -> int:
-        if sys.stderr.isatty() and not Ranks().rank:
-            print(self._work(), file=sys.stderr)
         try:
-            found = self.computed()
+            with _told(str(self._work())):
+                found = self.computed()
         except ValueError as error:  # what only the ensemble can know, such as a foreign .npz file
             raise BadCallError(str(error)) from None
         if Ranks().rank:
@@ -245,3 +252,19 @@ class Map:
         away = torch.randn(shape, generator=generator, dtype=torch.float64)
         away[0] = 0
         return where.start + self.spread * away
+
+
+@contextmanager
+def _told(work: str) -> Iterator[None]:
+    """One line on stderr, from the first process, as soon as it is known what computes."""
+    log = logging.getLogger(ensemble.__module__)
+    handler, before = logging.StreamHandler(sys.stderr), log.level
+    handler.setFormatter(logging.Formatter(f"{work.replace('%', '%%')}; %(message)s"))
+    if not Ranks().rank:
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)

@@ -9,8 +9,9 @@ from .errors import BadCallError
 
 def number_or_range(name: str, text: str) -> tuple[float, float | None]:
     """A number, or the two ends of a range."""
+    option = "--step (or --lr)" if name == "step" else f"--{name}"
     refusal = BadCallError(
-        f"--{name} must be a number, or a range of positive numbers such as 1e-3:10; got {text!r}"
+        f"{option} must be a number, or a range of positive numbers such as 1e-3:10; got {text!r}"
     )
     try:
         numbers = [float(part) for part in text.split(":")]
@@ -20,7 +21,7 @@ def number_or_range(name: str, text: str) -> tuple[float, float | None]:
         raise refusal
     if len(numbers) == 1:
         if name == "step" and numbers[0] <= 0:
-            raise refusal
+            raise BadCallError(f"{option} must be > 0; got {text!r}")
         return numbers[0], None
     if not 0 < numbers[0] < numbers[1]:
         why = "the smaller end comes first" if min(numbers) > 0 else "an axis is logarithmic"

@@ -3,13 +3,14 @@
 import numpy as np
 
 from ...integrators.ensembles import Ensemble
+from ..plots.maps import share
 
 
 def summary(found: Ensemble, target: float) -> list[str]:
     """What came out, in a few lines."""
     done = found.computed
-    time, lost = found["time_to_target"], found.stopped_at[done] >= 0
-    reached = np.isfinite(time[done]) & ~lost
+    time = np.where(found.stopped_at < 0, found["time_to_target"], np.nan)
+    lost, reached = found.stopped_at[done] >= 0, np.isfinite(time[done])
     size = f"{done.size} trajectories ({found.settings['backend']})"
     ended = found.status
     if found.status == "interrupted":
@@ -21,8 +22,12 @@ def summary(found: Ensemble, target: float) -> list[str]:
     if not done.any():
         return lines
     lines.append(
-        f"{reached.mean():.1%} reached E <= {target:g}, {lost.mean():.1%} were lost to overflow"
+        f"{share(reached.mean(), 1)} reached E <= {target:g}, {share(lost.mean(), 1)} were lost to "
+        "overflow"
     )
+    if not (lost.all() or reached.all()) and "final_energy" in found:
+        ended_at = found["final_energy"][done][~lost]
+        lines.append(f"E at the end: least {ended_at.min():.4g}, median {np.median(ended_at):.4g}")
     if reached.any():
         best = np.unravel_index(np.nanargmin(time), time.shape)
         pairs = zip(found.axes.items(), best, strict=True)

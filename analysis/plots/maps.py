@@ -4,6 +4,7 @@ import math
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ...integrators.ensembles import Ensemble
 
-NEEDED = ("time_to_target", "rate", "stopped_at")
+NEEDED = ("time_to_target", "rate", "stopped_at", "rate_error", "rate_r2")
 LABELS = {
     "gamma": "friction γ  [1/time]",
     "c": "cubic friction c  [1/(time·momentum²)]",
@@ -31,6 +32,7 @@ _OUTCOMES = ("reached", "not reached", "overflow")
 _SHADES = ("#0072B2", "#F0E442", "#D55E00")  # told apart with any colour vision
 _TARGET = re.compile(r"TimeToTarget\(target=([^,]+), name='time_to_target'\)")
 _DECADES = 4.0  # of rates that the colours span
+_ERRORS, _R2 = 2.0, 0.5  # a rate is at least so many standard errors, its line explains so much
 
 
 def plot_map(
@@ -42,15 +44,19 @@ def plot_map(
     target  the energy of TimeToTarget, for the label; None: as the ensemble has it
     axes    three to draw into; None: a new figure, with a caption
 
-    Left: the first time at which E <= target. Middle: the rate r of E ~ e^(−rt), where it decays;
+    Left: the first time at which E <= target. Middle: the rate r of E ~ e^(−rt), where it decays:
+    r is two standard errors or more, and the line explains half the variance of log E (R² >= ½);
     dark grey where E fell too fast for the times saved. With noise at T > 0 there is no such rate.
     Right: what became of the trajectory, in shares of the trajectories that are computed. Of
     several starts: the median, in which one that never arrives counts as infinite and one that
     does not decay as the slowest, and the worst outcome. Grey is where there is no value.
 
-    Raises ValueError unless two axes of the grid have several values, and results are there; for
-    a `target` that is not the ensemble's.
+    Raises TypeError for what is no ensemble; ValueError unless two axes of the grid have several
+    values, and results are there; for a `target` that is not the ensemble's.
     """
+    if not isinstance(found, Ensemble):
+        hint = f"Ensemble.load({found!r})" if isinstance(found, str | Path) else "ensemble(...)"
+        raise TypeError(f"plot_map draws an ensemble, such as {hint}; got {found!r}")
     names, across = _two_axes(found)
     target = _target(found, target)
     if axes is not None and len(axes) != 3:
@@ -61,16 +67,17 @@ def plot_map(
         figure.suptitle(_title(found))
         figure.supxlabel(_caption(found, target), fontsize=9, x=0.01, ha="left")
     edges = [_edges(found.axes[name]) for name in names]
-    time, rate, lost = (_arranged(found, name, across) for name in NEEDED)
+    time, rate, lost, error, r2 = (_arranged(found, name, across) for name in NEEDED)
     computed = _arranged(found, "computed", across)
     ended = np.where(computed, np.where(lost >= 0, 2.0, np.where(np.isfinite(time), 0, 1)), np.nan)
-    known = np.where(np.isnan(time), np.inf, time)
+    known = np.where(ended == 0, time, np.inf)
     goal = "target" if target is None else f"E ≤ {target:g}"
     _shade(axes[0], edges, _median(known, computed), "cividis_r")
     if _has_heat(found):
         _say(axes[1], "with noise at T > 0\nE does not decay to 0")
     else:
-        rates = _median(_ranked(rate, ended), computed)
+        is_noise = ~np.isnan(rate) & ~((rate >= _ERRORS * error) & (r2 >= _R2))
+        rates = _median(_ranked(np.where(is_noise, 0.0, rate), ended), computed)
         _shade(axes[1], edges, rates, "viridis")
         too_fast = np.where(np.isposinf(rates), 0.0, np.nan)
         axes[1].pcolormesh(*edges, too_fast, cmap=ListedColormap([_TOO_FAST]), rasterized=True)
@@ -163,7 +170,8 @@ def _shade(ax: Axes, edges: list[np.ndarray], values: np.ndarray, cmap: str) -> 
     shown = np.where(np.isfinite(values), np.maximum(values, least), np.nan)  # also a time of 0
     mesh = ax.pcolormesh(*edges, shown, norm=norm, cmap=cmap, rasterized=True)
     extend = "min" if known.min() < least else "neither"
-    ax.figure.colorbar(mesh, ax=ax, extend=extend)
+    bar = ax.figure.colorbar(mesh, ax=ax, extend=extend)
+    _label_few(bar.ax.yaxis, np.array([norm.vmin, norm.vmax]))
 
 
 def _say(ax: Axes, text: str) -> None:
@@ -180,9 +188,21 @@ def _outcomes(ax: Axes, edges: list[np.ndarray], ended: np.ndarray) -> None:
     bar = ax.figure.colorbar(mesh, ax=ax, ticks=range(3))
     known = max(1, np.isfinite(ended).sum())
     shares = [(ended == k).sum() / known for k in range(3)]
-    texts = [f"{name}\n{share:.0%}" for name, share in zip(_OUTCOMES, shares, strict=True)]
+    texts = [f"{name}\n{share(part)}" for name, part in zip(_OUTCOMES, shares, strict=True)]
     bar.ax.set_yticklabels(texts)
     bar.ax.tick_params(length=0)
+    if (starts := ended.shape[-1]) > 1:
+        bar.set_label(f"colour: worst of {starts} starts; % of all trajectories")
+
+
+def share(part: float, digits: int = 0) -> str:
+    """A share in percent; what is not 0 is not told as 0, nor what is not 1 as 100 %."""
+    least = 10.0 ** -(2 + digits)
+    if 0 < part < least:
+        return f"< {least:.{digits}%}"
+    if 1 - least < part < 1:
+        return f"> {1 - least:.{digits}%}"
+    return f"{part:.{digits}%}"
 
 
 def _title(found: Ensemble) -> str:
@@ -230,7 +250,8 @@ def _caption(found: Ensemble, target: float | None) -> str:
     broken = "" if done.all() else f" Interrupted: {done.sum()} of {done.size} are computed."
     text = (
         f"{size}. Left: the first saved time with {goal}. Middle: r of E ~ exp(−rt), late times. "
-        "Right: what became of it. Grey: never reached, no decay, overflow, or not computed; "
+        "Right: what became of it. Grey: never reached, no decay measured (r below two standard "
+        "errors, or R² below ½), overflow, or not computed; "
         "dark grey: decay too fast to measure with the times saved." + many + broken
     )
     return textwrap.fill(text, 160)

@@ -12,6 +12,7 @@ from dashpot.analysis.__main__ import main
 from dashpot.analysis.commands.landscapes import ANY, ONE, landscape
 from dashpot.analysis.commands.summary import summary
 from dashpot.analysis.commands.word import named_dynamics
+from dashpot.analysis.plots.maps import share
 from dashpot.dynamics import CD, LDHD
 from dashpot.integrators import simulate
 from dashpot.integrators.ensembles import Ensemble, FittedRate, TimeToTarget, ensemble
@@ -50,6 +51,8 @@ def test_its_numbers_are_those_of_single_runs(tmp_path, capsys):
     at = np.argwhere(found["time_to_target"] == best)[0]
     gamma, c = found.axes["gamma"][at[0]], found.axes["c"][at[1]]
     assert f"soonest at t = {best:.4g}: gamma = {gamma:.4g}, c = {c:.4g}" in told
+    energy = found["final_energy"]
+    assert f"E at the end: least {energy.min():.4g}, median {np.median(energy):.4g}\n" in told
 
 
 def test_the_step_size_is_an_axis_and_starts_are_drawn_from_the_seed(tmp_path):
@@ -148,14 +151,19 @@ def test_shares_are_of_what_is_computed(tmp_path, monkeypatch, capsys):
     plt.close("all")
 
 
-def test_it_says_what_it_takes_beside_the_bar(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_says_what_it_takes_and_what_computes(terminal, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     arguments = ("CD", "rosenbrock", *RANGES, "--steps", "20", "--starts", "2")
     mapped(tmp_path, *arguments)
     told = (
         "50 trajectories (5 × 5 × 2 starts) of 2 coordinates: 20 steps each, 1e+03 in all; memory"
     )
-    assert told in capsys.readouterr().err
+    line, *rest = capsys.readouterr().err.splitlines()
+    assert told in line and line.endswith("MiB; computed by torch on cpu")
+    assert bool(rest) == terminal  # the bar
+    mapped(tmp_path, *arguments)  # all is computed already
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_every_panel_has_the_same_limits():
@@ -206,8 +214,13 @@ def test_the_figure_shows_the_medians_and_the_worst_outcome():
     assert (axes[0].get_xscale(), axes[0].get_yscale()) == ("log", "log")
     assert "E ≤ 1e-06" in axes[0].get_title() and "γ" in axes[0].get_xlabel()
     assert "step size h" in axes[0].get_ylabel()
+    bar = axes[0].figure.axes[3].yaxis  # times of 50 to 60, say: numbers, not powers of ten
+    assert all(float(label.get_text()) > 1 for label in bar.get_ticklabels())
     texts = [text.get_text() for text in axes[2].figure.axes[-1].get_yticklabels()]
     assert texts == ["reached\n78%", "not reached\n0%", "overflow\n22%"]  # of 18: 14 and 4
+    assert (
+        axes[2].figure.axes[-1].get_ylabel() == "colour: worst of 3 starts; % of all trajectories"
+    )
     assert summary(found, 1e-6)[1] == "77.8% reached E <= 1e-06, 22.2% were lost to overflow"
     with pytest.raises(ValueError, match=r"times to E <= 1e-06, not to 0\.1; leave"):
         plot_map(found, target=0.1)
@@ -215,10 +228,12 @@ def test_the_figure_shows_the_medians_and_the_worst_outcome():
     plt.close("all")
 
 
-def shown_of(rates, times, stopped_at, *, computed=None, **settings):
+def shown_of(rates, times, stopped_at, *, computed=None, error=None, r2=None, **settings):
     """The panels of a map of two by two, with one or more starts: results are [2, 2, starts]."""
     rates, times = np.asarray(rates, float), np.asarray(times, float)
     values = {"rate": rates, "time_to_target": times, "stopped_at": np.asarray(stopped_at)}
+    values["rate_error"] = np.zeros(rates.shape) if error is None else np.asarray(error)
+    values["rate_r2"] = np.ones(rates.shape) if r2 is None else np.asarray(r2)
     values["computed"] = np.ones(rates.shape, bool) if computed is None else computed
     axes = {"gamma": np.array([1.0, 2.0]), "c": np.array([1.0, 2.0])}
     axes["start"] = np.arange(rates.shape[-1])
@@ -238,6 +253,43 @@ def test_a_median_counts_those_that_never_arrive():
     too_fast = drawn(axes[1], 1)
     assert np.array_equal(too_fast.T, [[nan, nan], [nan, 0]], equal_nan=True)
     assert "too fast to measure" in axes[0].figure.get_supxlabel().replace("\n", " ")
+    plt.close("all")
+
+
+def test_a_rate_that_is_noise_is_not_drawn():
+    """Below two standard errors, of a line that explains little, or of E that does not change."""
+    nan = np.nan
+    rates, error = [[[1.0], [1e-9]], [[1e-3], [0.0]]], [[[0.5], [0.51e-9]], [[1e-9], [0.0]]]
+    axes = shown_of(rates, [[[nan]] * 2] * 2, [[[-1]] * 2] * 2, error=error,
+                    r2=[[[0.5], [0.9]], [[0.49], [nan]]])  # fmt: skip
+    assert np.array_equal(drawn(axes[1]).T, [[1.0, nan], [nan, nan]], equal_nan=True)
+    assert "no decay measured" in axes[0].figure.get_supxlabel().replace("\n", " ")
+    plt.close("all")
+
+
+def test_some_are_never_told_as_none():
+    parts = (0.0, 0.0009, 0.001, 0.5, 0.9995, 1.0)
+    told = ["0.0%", "< 0.1%", "0.1%", "50.0%", "> 99.9%", "100.0%"]
+    assert [share(part, 1) for part in parts] == told
+    assert [share(part) for part in parts[:3]] == ["0%", "< 1%", "< 1%"]
+
+
+def test_a_file_is_loaded_first():
+    with pytest.raises(TypeError, match=r"Ensemble\.load\('map\.npz'\)"):
+        plot_map("map.npz")  # type: ignore[arg-type]
+
+
+def test_what_was_lost_after_it_arrived_has_no_time():
+    """E(0) = 50.5 is below the target; with h√L = 10 it overflows."""
+    grid = {"gamma": [0.1, 1.0], "step": [0.01, 1.0]}
+    found = ensemble(
+        LDHD, Quadratic([1.0, 100.0]), grid=grid, steps=500, backend="torch",
+        reduce=[TimeToTarget(100.0), FittedRate()],
+    )  # fmt: skip
+    assert (found["time_to_target"] == 0).all() and (found.stopped_at[:, 1] >= 0).all()
+    assert np.isnan(drawn(plot_map(found)[0])).tolist() == [[False] * 2, [True] * 2]
+    found.stopped_at[0, 0] = 9
+    assert "soonest at t = 0: gamma = 1, step = 0.01" in summary(found, 100.0)[-1]
     plt.close("all")
 
 
@@ -308,7 +360,8 @@ def test_every_dynamics_and_every_landscape(tmp_path):
         ),
         (("CD", "rosenbrock", *RANGES, "--gamma", "1:2:3"), "--gamma must be.*'1:2:3'"),
         (("CD", "rosenbrock", *RANGES, "--gamma", "much"), "--gamma must be a number.*'much'"),
-        (("CD", "rosenbrock", *RANGES, "--step", "-1"), "--step must be"),
+        (("CD", "rosenbrock", *RANGES, "--step=-1"), r"--step \(or --lr\) must be > 0; got '-1'"),
+        (("CD", "morse13", *RANGES), "morse13 has no known minimum.*such as lj13"),
         (("KFAD", "rosenbrock", "--gamma", "1:2", "--mu", "1:2", "--alpha", "-1"), "alpha.*>= 0"),
         (("CD", "rosenbrock", *RANGES, "--points", "1"), "--points must be a whole number >= 2"),
         (("CD", "rosenbrock", *RANGES, "--steps", "0"), "--steps must be a whole number >= 1"),

@@ -9,6 +9,7 @@ import torch
 
 from dashpot.analysis import predict
 from dashpot.analysis.energy.prediction import inverse_square_rate
+from dashpot.analysis.energy.rank_one import rank_one_decay
 from dashpot.dynamics import IKFAD, RIKFAD, Dynamics
 from dashpot.integrators import solve
 from dashpot.landscapes import MatrixQuadratic, Quadratic
@@ -85,6 +86,17 @@ def test_the_exponent_of_matrices(eps: float, power: int, shape: tuple[int, int]
     rates = torch.log(e[0] / e[1])
     q = torch.log(rates[0] / rates[1]) / torch.log(e[0, 0] / e[0, 1])
     assert q.item() == pytest.approx(power, abs=0.02)
+
+
+def test_fixed_steps_find_the_rates_of_the_adaptive_solver() -> None:
+    """Up to (ωh)²/2 = 0.012 with the largest ω² = 2.3, and a quarter of it at half the step."""
+    bowl = MatrixQuadratic([1.0, 2.3], 2, rotation=0)
+    exact, coarse, fine = (
+        [(one.slope, one.first, one.second) for one in rank_one_decay(bowl, until=200.0, step=step)]
+        for step in (None, 0.1, 0.05)
+    )
+    assert np.array(coarse) == pytest.approx(np.array(exact), rel=0.012)
+    assert np.array(fine) == pytest.approx(np.array(exact), rel=0.003)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1)])

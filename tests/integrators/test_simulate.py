@@ -233,3 +233,9 @@ def test_a_part_that_depends_on_time() -> None:
         errors.append(abs(run["x"][-1].item() - 2 * j1(t1) / t1))
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
     assert np.log2(errors[1] / errors[2]) == pytest.approx(2.0, abs=0.1)
+
+
+def test_more_states_than_memory_are_refused_before_the_first_step() -> None:
+    """10¹⁵ states of four float64 are 28 PiB."""
+    with pytest.raises(MemoryError, match=r"save_every=1 .* GiB; cpu has .*save_every=\d+ or more"):
+        simulate(LDHD(0.1), Rosenbrock(2), step=0.1, steps=10**15)

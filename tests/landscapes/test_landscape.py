@@ -143,3 +143,9 @@ def test_wrong_arguments() -> None:
         Landscape(booth, 2, minimisers=[[1.0], [2.0]])
     with pytest.raises(ValueError, match=r"m = 3\.0 exceeds smoothness L = 2\.0"):
         Landscape(booth, 2, m=3, L=2)
+
+
+def test_a_function_of_numpy_is_told_what_to_use() -> None:
+    wave = Landscape(lambda x: torch.as_tensor(np.sin(x)).sum(), 1)
+    with pytest.raises(TypeError, match=r"f of Landscape.*must use torch operations.*torch\.sin"):
+        wave.gradient([1.0])
