@@ -14,7 +14,7 @@ from . import checks
 
 
 class Split(NamedTuple):
-    """A set of samples: inputs [n, 64], float32 in [0, 1], and targets [n], int64 in 0…9."""
+    """A set of samples: inputs [n, ...] and targets [n], int64."""
 
     inputs: Tensor
     targets: Tensor
@@ -22,7 +22,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Digits:
-    """Three disjoint sets of handwritten digits, of 1000, 350 and 447 samples."""
+    """Three disjoint sets of handwritten digits, of 1000, 350 and 447 samples.
+
+    Inputs are [n, 64], float32 in [0, 1]; targets are 0 … 9.
+    """
 
     train: Split
     validation: Split
