@@ -5,8 +5,10 @@ import io
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib.metadata import version
+from typing import TypeAlias
 
 import tyro
 
@@ -14,13 +16,24 @@ from .commands.convert import Convert
 from .commands.errors import BadCallError
 from .commands.map import Map
 from .commands.study import Study
+from .commands.sweep import SweepCommand
+from .commands.train import TrainCommand
 from .commands.word import Describe
 
-COMMANDS = {"study": Study, "word": Describe, "convert": Convert, "map": Map}
+Command: TypeAlias = Study | Describe | Convert | Map | TrainCommand | SweepCommand
+
+COMMANDS: dict[str, type[Command]] = {
+    "study": Study,
+    "word": Describe,
+    "convert": Convert,
+    "map": Map,
+    "train": TrainCommand,
+    "sweep": SweepCommand,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 2 for a bad call, 130 after Ctrl-C."""
+    """Run a command; the exit code is 0, 1 for a failure, 2 for a bad call, 130 after Ctrl-C."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:
         print(f"dashpot {version('dashpot')}")
@@ -37,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parse(arguments: Sequence[str]) -> Study | Describe | Convert | Map:
+def _parse(arguments: Sequence[str]) -> Command:
     """tyro's parser, with its errors as one line."""
     first = arguments[0] if arguments else ""
     if not first.startswith("-") and first not in COMMANDS:
@@ -56,7 +69,17 @@ def _parse(arguments: Sequence[str]) -> Study | Describe | Convert | Map:
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise BadCallError(_one_line(errors.getvalue())) from None
+        raise BadCallError(_with_hint(_one_line(errors.getvalue()), first)) from None
+
+
+def _with_hint(message: str, command: str) -> str:
+    """For an option that is not there the closest one that is."""
+    wrong = re.match(r"Unrecognized (?:or misplaced )?options: (--[\w-]+)", message)
+    if wrong is None or command not in COMMANDS:
+        return message
+    options = [f"--{field.name.replace('_', '-')}" for field in fields(COMMANDS[command])]
+    close = get_close_matches(wrong[1], options, 1)
+    return f"{message}; did you mean {close[0]}?" if close else message
 
 
 def _one_line(boxed: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .training import TrainingRun, train, tuned
+from .training.digits import TrainingRun, train, tuned
 
 WORDS = ("BACD", "BCDA")
 FACTORS = (1.0, 2.0, 4.0, 8.0)

@@ -6,6 +6,7 @@ from .momentum import plot_theorems
 from .runs import colour, plot_energy, plot_orders, plot_path, plot_phase, plot_training
 from .sampling import plot_autocorrelation, plot_histogram, plot_landscape_samples
 from .stability import plot_boundedness, plot_ladder, plot_stability
+from .training import plot_friction, plot_learning, plot_letters
 
 __all__ = [
     "colour",
@@ -14,9 +15,12 @@ __all__ = [
     "plot_boundedness",
     "plot_certificate",
     "plot_energy",
+    "plot_friction",
     "plot_histogram",
     "plot_ladder",
     "plot_landscape_samples",
+    "plot_learning",
+    "plot_letters",
     "plot_map",
     "plot_orders",
     "plot_path",

@@ -25,8 +25,8 @@ LETTERS = {
 }
 """Colours of the letters that do not only convert energy, the same in every figure."""
 
-_OTHERS = ("#6A3D9A", "#B2182B", "#4D4D4D", "#1B7837")  # for letters of a user's own, in turn
-_CONVERSION, _SHADOW = "#009E73", "#E69F00"
+OTHERS = ("#6A3D9A", "#B2182B", "#4D4D4D", "#1B7837")  # for letters of a user's own, in turn
+CONVERSION, _SHADOW = "#009E73", "#E69F00"
 
 
 def plot_audit(
@@ -61,14 +61,14 @@ def plot_audit(
     change = {letter: value[at] for letter, value in audit.change.items()}
     total = audit.run.energy[0][at] - audit.run.energy[:][(slice(None), *at[1:])]
     above.plot(times, total, color="k", lw=2.5, alpha=0.25, label="all letters")
-    others = itertools.cycle(_OTHERS)
+    others = itertools.cycle(OTHERS)
     for letter in (a for a in change if a not in audit.conversion):
         shade = LETTERS.get(letter) or next(others)
         above.plot(times, -_running(change[letter]), color=shade, lw=1.4, label=letter)
     if audit.conversion:
         converted = torch.stack([change[letter] for letter in audit.conversion]).sum(0)
         names = " + ".join(sorted(audit.conversion))
-        style = {"color": _CONVERSION, "lw": 1.2, "ls": (0, (5, 2))}
+        style = {"color": CONVERSION, "lw": 1.2, "ls": (0, (5, 2))}
         above.plot(times, -_running(converted), label=names, **style)
     shadow = audit.shadow[at]
     unknown = torch.isnan(shadow) & torch.isfinite(total[1:])  # where an exact share is unknown

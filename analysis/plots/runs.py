@@ -26,6 +26,10 @@ COLOURS = {  # Okabe and Ito's palette: told apart by colour-blind readers and i
     "CADAM": "#D55E00",
     "SGD": "#A6761D",
     "Adam": "#CC79A7",
+    "AdamW": "#882255",  # these four from Paul Tol's
+    "NAdamW": "#CC6677",
+    "Nesterov": "#999933",
+    "Muon": "#332288",
 }
 
 DASHES = {"IKFAD": (0, (6, 2)), "CADAM": (0, (4, 1.2, 1, 1.2))}

@@ -23,17 +23,7 @@ def write_report(
     drawings: Iterable[Picture],
 ) -> Path:
     """Draw the figures into `out` (PNG and SVG) and write `index.html` with them inside."""
-    mpl.use("Agg")
-    pictures = []
-    for picture in drawings:
-        picture.figure.savefig(out / f"{picture.stem}.svg", metadata={"Date": None})
-        buffer = io.BytesIO()
-        picture.figure.savefig(buffer, format="png", dpi=150)
-        (out / f"{picture.stem}.png").write_bytes(buffer.getvalue())
-        data = base64.b64encode(buffer.getvalue()).decode()
-        width = round(_PIXELS_PER_INCH * picture.figure.get_figwidth())  # one size of letters
-        source = f"data:image/png;base64,{data}"
-        pictures.append({**picture.__dict__, "data": source, "width": width})
+    pictures = saved(out, drawings)
     environment = Environment(
         loader=PackageLoader("dashpot.analysis.study", "."),
         autoescape=True,
@@ -46,6 +36,22 @@ def write_report(
     with atomic(out / "index.html", "w") as handle:
         handle.write(page)
     return out / "index.html"
+
+
+def saved(out: Path, drawings: Iterable[Picture]) -> list[dict[str, Any]]:
+    """Figures into `out` (PNG and SVG); their fields with "data", to go inside a page, "width"."""
+    mpl.use("Agg")
+    pictures = []
+    for picture in drawings:
+        picture.figure.savefig(out / f"{picture.stem}.svg", metadata={"Date": None})
+        buffer = io.BytesIO()
+        picture.figure.savefig(buffer, format="png", dpi=150)
+        (out / f"{picture.stem}.png").write_bytes(buffer.getvalue())
+        data = base64.b64encode(buffer.getvalue()).decode()
+        width = round(_PIXELS_PER_INCH * picture.figure.get_figwidth())  # one size of letters
+        source = f"data:image/png;base64,{data}"
+        pictures.append({**picture.__dict__, "data": source, "width": width})
+    return pictures
 
 
 def training_summary(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

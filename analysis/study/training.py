@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plots.runs import plot_training
-from ..training import OPTIMIZERS, TrainingRun, train, tuned
+from ..training.digits import OPTIMIZERS, TrainingRun, train, tuned
 from .section import Job, Picture, Scope, canvas, finite
 
 SEEDS, QUICK_SEEDS = 5, 2

@@ -19,18 +19,19 @@ Item = TypeVar("Item")
 class Ranks:
     """This process among all; alone where torch.distributed does not run.
 
-    Under torchrun the processes find each other with gloo, unless the program has done so itself.
+    Under torchrun the processes find each other with `backend`, unless the program has done so
+    itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str = "gloo") -> None:
         self.rank, self.size = 0, 1
         if not dist.is_available():
             return
         if not dist.is_initialized() and all(name in os.environ for name in _TORCHRUN):
-            dist.init_process_group("gloo")
+            dist.init_process_group(backend)
             atexit.register(_leave)
             if dist.get_rank() == 0:
-                print(f"dashpot: {dist.get_world_size()} processes (gloo)", file=sys.stderr)
+                print(f"dashpot: {dist.get_world_size()} processes ({backend})", file=sys.stderr)
         if dist.is_initialized():
             self.rank, self.size = dist.get_rank(), dist.get_world_size()
 

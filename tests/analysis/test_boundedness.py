@@ -6,7 +6,7 @@ import pytest
 
 from dashpot.analysis.ladder import learning_rate_ladder
 from dashpot.analysis.stability.large_steps import LADDER, boundedness
-from dashpot.analysis.training import train, tuned
+from dashpot.analysis.training.digits import train, tuned
 from dashpot.dynamics import CADAM, CD, IKFAD, KFAD, LDHD, Dynamics
 from dashpot.integrators import Word, simulate
 from dashpot.landscapes import Quadratic

@@ -9,46 +9,27 @@ Hyperparameters come from `benchmarks/tune_digits.py`, which looks at the valida
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from ..dynamics import CD, LDHD, State
-from ..integrators import convert, optim
-from ..integrators.step import apply
-from ..landscapes import Digits, Split, classifier, digits
+from ...integrators import optim
+from ...landscapes import Digits, Split, classifier, digits
+from .looks.replay import capped
+from .methods import METHODS, Hyperparameters, Method
+from .search import Search
 
 SPLIT = 1  # the split of seed 0 served to settle epochs, ranges and trials, and was used up
 EPOCHS, BATCH_SIZE = 40, 64  # by then the good ones have reached their validation accuracy
 CAPPED_EVERY = 10  # steps between two looks at the cap: costs 1% of the run
 _ORDER_SEED = 1 << 31  # the order of the batches is drawn apart from the weights
-
-Hyperparameters: TypeAlias = dict[str, float]
-Parameters: TypeAlias = Iterable[nn.Parameter]
-Build: TypeAlias = Callable[[Parameters, Mapping[str, Any]], Optimizer]
-
-
-@dataclass(frozen=True)
-class Method:
-    """An optimizer of the study: how it is made, and where its hyperparameters are looked for.
-
-    build    optimizer from (parameters, hyperparameters)
-    names    the hyperparameters `build` wants
-    ranges   what the search draws, log-uniformly: name -> (lowest, highest)
-    convert  hyperparameters from a draw
-    """
-
-    build: Build
-    names: tuple[str, ...]
-    ranges: Mapping[str, tuple[float, float]]
-    convert: Callable[[Mapping[str, float]], Hyperparameters]
 
 
 @dataclass(frozen=True)
@@ -88,93 +69,24 @@ class TrainingRun:
         return self.validation_losses[-1]
 
 
-# --- the optimizers -------------------------------------------------------------------------------
-
-_SGD_RANGES = {"lr": (0.03, 2.0), "1 - momentum": (0.02, 0.5)}
-_ADAM_RANGES = {"lr": (1e-3, 3e-2), "1 - beta1": (0.02, 0.5), "1 - beta2": (1e-3, 0.1)}
-
-
-def _sgd(v: Mapping[str, float]) -> Hyperparameters:
-    return {"lr": v["lr"], "momentum": 1 - v["1 - momentum"]}
-
-
-def _adam(v: Mapping[str, float]) -> Hyperparameters:
-    return {"lr": v["lr"], "beta1": 1 - v["1 - beta1"], "beta2": 1 - v["1 - beta2"]}
-
-
-def _heavy_ball(v: Mapping[str, float], word: str = "BAD") -> Hyperparameters:
-    """h and γ with which a word of LDHD is torch's SGD."""
-    sgd = _sgd(v)
-    made = convert.from_sgd(sgd["lr"], sgd["momentum"], word=word)
-    return {"lr": made.lr, **made.dynamics.hyperparameters}
-
-
-def _cubic(h: float, max_momentum: float) -> float:
-    """c at which a step of the cubic damping leaves |p| <= 1/√(2ch) = `max_momentum`."""
-    return convert.max_step_to_c(h, h * max_momentum)
-
-
-def _ldhd(v: Mapping[str, float]) -> Hyperparameters:
-    return _heavy_ball(v, LDHD.word)
-
-
-def _cd(v: Mapping[str, float]) -> Hyperparameters:
-    found = _heavy_ball(v)
-    return {**found, "c": _cubic(found["lr"], v["max_momentum"])}
-
-
-def _ikfad(v: Mapping[str, float]) -> Hyperparameters:
-    """The IKFAD that tends to `_cd`; αh is the part of ξ that a step forgets."""
-    cd = _cd(v)
-    made = convert.cd_to_ikfad(CD(cd["gamma"], cd["c"]), v["alpha lr"] / cd["lr"])
-    return {"lr": cd["lr"], **made.hyperparameters}
-
-
-def _cadam(v: Mapping[str, float]) -> Hyperparameters:
-    """h, γ, α with which CADAM at c = 0 is torch's Adam; then c."""
-    adam = _adam(v)
-    made = convert.from_adam(adam["lr"], (adam["beta1"], adam["beta2"]))
-    values = made.dynamics.hyperparameters
-    found = {"lr": made.lr, "gamma": values["gamma"], "alpha": values["alpha"]}
-    return {**found, "c": _cubic(made.lr, v["max_momentum"])}
-
-
-def _made_by(cls: Callable[..., Optimizer]) -> Build:
-    return lambda params, v: cls(params, **v)
-
-
-def _torch_adam(params: Parameters, v: Mapping[str, Any]) -> Optimizer:
-    return torch.optim.Adam(params, lr=v["lr"], betas=(v["beta1"], v["beta2"]))
-
-
 OPTIMIZERS: dict[str, Method] = {
-    "LDHD": Method(_made_by(optim.LDHD), ("lr", "gamma"), _SGD_RANGES, _ldhd),
-    "IKFAD": Method(
-        _made_by(optim.IKFAD),
-        ("lr", "gamma", "alpha", "mu"),
-        {**_SGD_RANGES, "max_momentum": (1e-3, 1e-2), "alpha lr": (0.01, 1.0)},
-        _ikfad,
-    ),
-    "CD": Method(
-        _made_by(optim.CD),
-        ("lr", "gamma", "c"),
-        {**_SGD_RANGES, "max_momentum": (1e-3, 1e-2)},
-        _cd,
-    ),
-    "CADAM": Method(
-        _made_by(optim.CADAM),
-        ("lr", "gamma", "alpha", "c"),
-        {**_ADAM_RANGES, "max_momentum": (1e-4, 1e-3)},  # its h, so its p, is ten times smaller
-        _cadam,
-    ),
-    "SGD": Method(_made_by(torch.optim.SGD), ("lr", "momentum"), _SGD_RANGES, _sgd),
-    "Adam": Method(_torch_adam, ("lr", "beta1", "beta2"), _ADAM_RANGES, _adam),
+    name: METHODS[name] for name in ("LDHD", "IKFAD", "CD", "CADAM", "SGD", "Adam")
 }
-"""The six optimizers by name, each with its default word (the published one).
+"""The six optimizers of the study by name, each with its default word (the published one)."""
 
-LDHD, CD and IKFAD draw what SGD draws, CADAM what Adam draws, turned into h, γ and α by the
-exact correspondence; the nonlinear ones draw besides where their friction takes over.
-"""
+_HEAVY_BALL = {"lr": (0.03, 2.0), "1 - momentum": (0.02, 0.5)}
+_ADAM = {"lr": (1e-3, 3e-2), "1 - beta1": (0.02, 0.5), "1 - beta2": (1e-3, 0.1)}
+_CAP = {"max_momentum": (1e-3, 1e-2)}
+SEARCHES: dict[str, Search] = {
+    "LDHD": Search("LDHD", _HEAVY_BALL),
+    "IKFAD": Search("IKFAD", {**_HEAVY_BALL, **_CAP, "alpha lr": (0.01, 1.0)}),
+    "CD": Search("CD", {**_HEAVY_BALL, **_CAP}),
+    # its h, so its p, is ten times smaller
+    "CADAM": Search("CADAM", {**_ADAM, "max_momentum": (1e-4, 1e-3)}),
+    "SGD": Search("SGD", _HEAVY_BALL),
+    "Adam": Search("Adam", _ADAM),
+}
+"""Where their hyperparameters were sought."""
 
 
 def tuned(name: str) -> Hyperparameters:
@@ -216,7 +128,7 @@ def train(
     data = _data()
     training, validation = (_on(split, device) for split in (data.train, data.validation))
     model = classifier(seed=seed).to(device)
-    written = {} if word is None else {"word": word}
+    written = {"fused": False} if word is None else {"fused": False, "word": word}
     optimizer = OPTIMIZERS[name].build(model.parameters(), {**hyperparameters, **written})
     order = torch.Generator().manual_seed(seed + _ORDER_SEED)
     started = time.perf_counter()
@@ -264,38 +176,9 @@ def _epoch(
         optimizer.zero_grad()
         cross_entropy(model(data.inputs[batch]), data.targets[batch]).backward()
         if step % CAPPED_EVERY == 0 and "c" in optimizer.defaults:
-            looks.append(_capped(optimizer))
+            assert isinstance(optimizer, optim.WordOptimizer)
+            looks.append(capped(optimizer))
         optimizer.step()
-
-
-@torch.no_grad()
-def _capped(optimizer: Optimizer) -> Tensor:
-    """The fraction of coordinates whose p² the cubic damping of the coming step halves, 0-dim.
-
-    It does where 2chp² >= 1 just before it. A copy of the state goes through the step's own
-    parts up to C; the optimizer is not touched.
-    """
-    assert isinstance(optimizer, optim.WordOptimizer)
-    felt = []
-    for group in optimizer.param_groups:
-        dynamics = optimizer.dynamics.bind(group)
-        for param in group["params"]:
-            state = optimizer.state.get(param, {})
-            names = dynamics.variables[1:]
-            variables = {name: state.get(name, torch.zeros_like(param)) for name in names}
-            s = State({"x": param.detach(), **variables, "g": param.grad}, param.ndim)
-            before = s.p
-            for substep in optimizer.opening:
-                part, before = dynamics.letters[substep.part.letter], s.p
-                apply([(part, group["lr"] * float(substep.fraction))], s, _no_more_gradients)
-                if part.letter == "C":
-                    break
-            felt.append(((before != 0) & (2 * s.p * s.p <= before * before)).flatten())
-    return torch.cat(felt).double().mean()
-
-
-def _no_more_gradients(_: Tensor) -> Tensor:
-    raise AssertionError("the words of the study take one gradient a step")
 
 
 @torch.no_grad()

@@ -10,8 +10,15 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from dashpot.analysis import training
-from dashpot.analysis.training import OPTIMIZERS, SPLIT, TrainingRun, train, tuned
+from dashpot.analysis.training import digits as training
+from dashpot.analysis.training.digits import (
+    OPTIMIZERS,
+    SEARCHES,
+    SPLIT,
+    TrainingRun,
+    train,
+    tuned,
+)
 from dashpot.landscapes import Digits, Network, classifier, digits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +38,7 @@ def runs() -> dict[str, TrainingRun]:
 
 @pytest.fixture(scope="module")
 def chosen() -> dict[str, Any]:
-    return json.loads((ROOT / "analysis" / "digits.json").read_text(encoding="utf-8"))
+    return json.loads((ROOT / "analysis" / "training" / "digits.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +96,7 @@ def test_batches_come_in_the_same_order() -> None:
     # LDHD (word BDA) is torch's SGD, and so is CD (word BACD) where no momentum feels the cap:
     # 2chp² = (p/max_momentum)². The same curves need the same batches.
     draw = {"lr": 0.1, "1 - momentum": 0.1, "max_momentum": 1e6}
-    pairs = {name: OPTIMIZERS[name].convert(draw) for name in ("SGD", "LDHD", "CD")}
+    pairs = {name: SEARCHES[name].hyperparameters(draw) for name in ("SGD", "LDHD", "CD")}
     losses = {name: train(name, values, 3, epochs=2).losses for name, values in pairs.items()}
     for name in ("LDHD", "CD"):
         assert losses[name] == pytest.approx(losses["SGD"], rel=1e-4)
@@ -208,16 +215,16 @@ def test_draws_are_repeatable(name: str, script: ModuleType) -> None:
 
 @pytest.mark.parametrize("corner", [0, 1])
 def test_conversions(corner: int) -> None:
-    draw = {what: at[corner] for what, at in OPTIMIZERS["CADAM"].ranges.items()}
-    v, adam = OPTIMIZERS["CADAM"].convert(draw), OPTIMIZERS["Adam"].convert(draw)
+    draw = {what: at[corner] for what, at in SEARCHES["CADAM"].ranges.items()}
+    v, adam = (SEARCHES[name].hyperparameters(draw) for name in ("CADAM", "Adam"))
     h = v["lr"]
     assert math.exp(-v["gamma"] * h) == pytest.approx(adam["beta1"], rel=1e-12)
     assert math.exp(-v["alpha"] * h) == pytest.approx(adam["beta2"], rel=1e-12)
     lr = h**2 * math.sqrt(v["alpha"]) / (1 - adam["beta1"])
     assert lr == pytest.approx(adam["lr"], rel=1e-12)
     assert 1 / math.sqrt(2 * v["c"] * h) == pytest.approx(draw["max_momentum"], rel=1e-12)
-    draw = {what: at[corner] for what, at in OPTIMIZERS["IKFAD"].ranges.items()}
-    v, cd = OPTIMIZERS["IKFAD"].convert(draw), OPTIMIZERS["CD"].convert(draw)
+    draw = {what: at[corner] for what, at in SEARCHES["IKFAD"].ranges.items()}
+    v, cd = (SEARCHES[name].hyperparameters(draw) for name in ("IKFAD", "CD"))
     assert 1 / (v["alpha"] * v["mu"]) == pytest.approx(cd["c"], rel=1e-12)
 
 

@@ -1,0 +1,1 @@
+"""Training: networks and their tasks under the optimizers that are compared."""
