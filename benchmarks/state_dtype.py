@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from dashpot.analysis.training import BATCH_SIZE, SPLIT, tuned
+from dashpot.analysis.training.digits import BATCH_SIZE, SPLIT, tuned
 from dashpot.integrators import optim
 from dashpot.landscapes import Digits, classifier, digits
 

@@ -29,10 +29,11 @@ import tyro
 from tqdm import tqdm
 
 from dashpot.analysis.study.worker import start_worker
-from dashpot.analysis.training import (
+from dashpot.analysis.training.digits import (
     BATCH_SIZE,
     EPOCHS,
     OPTIMIZERS,
+    SEARCHES,
     Hyperparameters,
     TrainingRun,
     train,
@@ -69,7 +70,7 @@ class Search:
     """Processes, of one thread each."""
     journal: Path = Path("digits-trials.jsonl")
     """Every finished run, one a line. Remove it after a change of the training code."""
-    chosen: Path = HERE.parent / "analysis" / "digits.json"
+    chosen: Path = HERE.parent / "analysis" / "training" / "digits.json"
     """Where the chosen hyperparameters are written."""
     table: Path = HERE / "digits.md"
     """Where the table is written."""
@@ -135,11 +136,12 @@ def main(search: Search) -> int:
 
 def draw(name: str, search: Search) -> Iterator[Hyperparameters]:
     """The settings to try: log-uniform in the optimizer's ranges, to four significant figures."""
-    method = OPTIMIZERS[name]
-    low, high = np.log(np.array(list(method.ranges.values()))).T
+    ranges = SEARCHES[name].ranges
+    low, high = np.log(np.array(list(ranges.values()))).T
     rng = np.random.default_rng([search.seed, list(OPTIMIZERS).index(name)])
     for row in np.exp(rng.uniform(low, high, (search.trials, len(low)))):
-        found = method.convert(dict(zip(method.ranges, row.tolist(), strict=True)))
+        drawn = dict(zip(ranges, row.tolist(), strict=True))
+        found = SEARCHES[name].hyperparameters(drawn)
         yield {what: float(f"{value:.4g}") for what, value in found.items()}
 
 
@@ -287,7 +289,7 @@ def table(
         f"{BATCH_SIZE}, means over the seeds {seeds}; chosen by validation accuracy, ties by "
         "validation loss. Capped: the mean fraction of coordinates with 2chp² ≥ 1 before the "
         f"cubic damping; trials below {LEAST_CAPPED:.0%} are not eligible. Ranges: "
-        "`analysis/training.py`.",
+        "`analysis/training/digits.py`.",
         "",
         *markdown(validation_rows(trials, best)),
     ]

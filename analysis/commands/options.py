@@ -2,7 +2,11 @@
 
 import math
 import tempfile
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
+
+import torch
 
 from .errors import BadCallError
 
@@ -33,8 +37,39 @@ def check_place(path: Path) -> None:
     """BadCallError unless a file can be written there; missing folders are made later."""
     if path.is_dir():
         raise BadCallError(f"--output {path}: it is a folder")
-    folder = next(above for above in path.absolute().parents if above.exists())
+    _check_writable(f"--output {path}", path.absolute().parent)
+
+
+def check_folder(option: str, path: Path) -> None:
+    """BadCallError unless files can be written in that folder; missing ones are made later."""
+    _check_writable(f"--{option} {path}", path.absolute())
+
+
+def _check_writable(told: str, folder: Path) -> None:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
-        tempfile.TemporaryFile(dir=folder).close()
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise BadCallError(f"--output {path}: {folder}: {error.strerror}") from None
+        raise BadCallError(f"{told}: {there}: {error.strerror}") from None
+
+
+def known(what: str, name: str, names: Iterable[str]) -> None:
+    """BadCallError for a name that is none of those there are."""
+    by_case = {one.lower(): one for one in names}
+    if name in by_case.values():
+        return
+    close = get_close_matches(name.lower(), by_case, 1)
+    hint = f"; did you mean {by_case[close[0]]}?" if close else ""
+    raise BadCallError(f"no {what} {name!r}; there are {', '.join(by_case.values())}{hint}")
+
+
+def check_device(name: str) -> None:
+    """BadCallError unless it is a CPU or a CUDA device that is here."""
+    try:
+        device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError("only cpu and cuda are supported")
+        torch.zeros(1, device=device)
+    except Exception as error:
+        first = str(error).splitlines()[0]
+        raise BadCallError(f"--device {name} cannot be used: {first}") from None

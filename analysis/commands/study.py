@@ -7,10 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ..study import SECTIONS, Section
 from .errors import BadCallError
+from .options import check_device
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Study:
         """Everything that can be wrong with a call, before any work is done."""
         if not 0 <= self.seed < 2**31:
             raise BadCallError(f"--seed must be a whole number from 0 to 2³¹ − 1; got {self.seed}")
-        _check_device(self.device)
+        check_device(self.device)
         if self.overwrite and self.out is None:
             raise BadCallError("--overwrite needs --out, the folder to replace")
         if self.out is not None:
@@ -77,17 +76,6 @@ class Study:
         for failure in results.failures:
             print(f"failed: {failure}", file=sys.stderr)
         return 1 if results.failures else 0
-
-
-def _check_device(name: str) -> None:
-    try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise RuntimeError("only cpu and cuda are supported")
-        torch.zeros(1, device=device)
-    except Exception as error:
-        first = str(error).splitlines()[0]
-        raise BadCallError(f"--device {name} cannot be used: {first}") from None
 
 
 def _check_folder(out: Path, overwrite: bool) -> None:

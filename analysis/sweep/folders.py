@@ -1,0 +1,183 @@
+"""The folder of a sweep: its head, and a folder for every run, written by the trainer."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from ...integrators.files import atomic
+from ..training.checkpoint import best_path
+from ..training.folder import BusyError, held, read_json, settings_of
+from ..training.log import lines
+from ..training.result import Result
+from ..training.settings import Settings
+from .head import Head
+from .inside import Inside
+from .plan import Kind, Run, Sweep
+from .target import Look
+
+_HEAD, _RUN, _PRUNED = "sweep.json", "run.json", "pruned.json"
+State: TypeAlias = Literal["finished", "diverged", "pruned", "unfinished"]
+
+
+def claim(out: Path, head: Head) -> None:
+    """Write what the folder is for; ValueError if it is for something else."""
+    path = out / _HEAD
+    mine = json.loads(json.dumps(asdict(head)))
+    if not path.exists():
+        with atomic(path, "w") as handle:
+            json.dump(mine, handle, indent=1)
+        return
+    theirs = read_json(path)
+    if other := [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]:
+        told = "; ".join(
+            f"{name}: {theirs.get(name)} there, {mine.get(name)} here" for name in other
+        )
+        raise ValueError(f"{out} holds another sweep ({told}); take another folder")
+
+
+def head_of(out: Path) -> Head:
+    """ValueError where there is no sweep."""
+    if not (out / _HEAD).exists():
+        raise ValueError(f"{out} is not the folder of a sweep: it has no {_HEAD}")
+    try:
+        return Head(**read_json(out / _HEAD))
+    except TypeError as error:
+        raise ValueError(f"{out / _HEAD} is of another version: {error}") from error
+
+
+def announce(out: Path, run: Run) -> Path:
+    """The folder of a run, with what it is for."""
+    folder = out / run.folder
+    path = folder / _RUN
+    if not path.exists():
+        with atomic(path, "w") as handle:
+            json.dump(run.about, handle, indent=1)
+    return folder
+
+
+class PrunedError(Exception):
+    """A run ends early: it fell behind."""
+
+
+def prune(folder: Path, step: int) -> None:
+    """Note that the run ended early, after so many steps."""
+    with atomic(folder / _PRUNED, "w") as handle:
+        json.dump({"step": step}, handle)
+
+
+def is_pruned(folder: Path) -> bool:
+    return (folder / _PRUNED).exists()
+
+
+def is_over(folder: Path) -> bool:
+    """Whether nothing is left to do."""
+    return (folder / "result.json").exists() or is_pruned(folder)
+
+
+def all_over(out: Path, sweep: Sweep) -> set[str]:
+    """Folders of its runs that are over; with a search, of all runs of its optimizers."""
+    found = {path.parent.relative_to(out) for path in out.glob(f"*/*/*/{_RUN}")}
+    if sweep.tune is None:
+        found &= {run.folder for run in sweep.known_runs()}
+    else:
+        found = {folder for folder in found if folder.parts[1] in sweep.optimizers}
+    return {folder.as_posix() for folder in found if is_over(out / folder)}
+
+
+def is_held(folder: Path) -> bool:
+    """Whether somebody trains in it now."""
+    if not folder.exists():
+        return False
+    try:
+        with held(folder):
+            return False
+    except BusyError:
+        return True
+
+
+def lighten(folder: Path, best_step: int | None) -> None:
+    """Remove the checkpoints of a run that is over, and all weights but those of that step."""
+    kept = None if best_step is None else best_path(folder, best_step)
+    for pattern in ("checkpoint*.pt", "best-*.pt"):
+        for path in folder.glob(pattern):
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of a run.
+
+    looks   at the validation data, with finite values of the metric
+    value   the best of them; None without any
+    inside  of a reported run that was looked at (`look_every`)
+    """
+
+    kind: Kind
+    label: str
+    factor: float
+    trial: int | None
+    folder: Path
+    settings: Settings
+    state: State
+    looks: tuple[Look, ...]
+    value: float | None
+    result: Result | None
+    inside: Inside | None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state != "unfinished"
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        result = None if self.result is None else asdict(self.result)
+        return {
+            **{name: getattr(self, name) for name in ("kind", "label", "factor", "trial", "state")},
+            "folder": self.folder.as_posix(),
+            "settings": self.settings.as_json(),
+            "value": self.value,
+            "steps": self.looks[-1].step if self.looks else 0,
+            **{
+                name: result and result[name]
+                for name in ("best_step", "test", "seconds", "ms_per_step", "state_bytes")
+            },
+        }
+
+
+def rows(out: Path, head: Head) -> Iterator[Row]:
+    """Every run that has begun, in the order of its folder's name."""
+    for path in sorted(out.glob(f"*/*/*/{_RUN}")):
+        if (path.parent / "settings.json").exists():
+            yield _row(out, path.parent, read_json(path), head)
+
+
+def _row(out: Path, folder: Path, about: Mapping[str, Any], head: Head) -> Row:
+    result = Result.read(folder)
+    state: State = "pruned" if is_pruned(folder) else "unfinished"
+    if result is not None and result.status != "interrupted":
+        state = result.status
+    has_log = (folder / "log.jsonl").exists()
+    looks = tuple(
+        Look(line["step"], line["seconds"], line[head.metric])
+        for line in (lines(folder, "validation") if has_log else ())
+        if math.isfinite(line[head.metric])
+    )
+    values = [look.value for look in looks]
+    best = max if head.larger_is_better else min
+    return Row(
+        kind=about["kind"],
+        label=about["label"],
+        factor=about["factor"],
+        trial=about["trial"],
+        folder=folder.relative_to(out),
+        settings=settings_of(folder),
+        state=state,
+        looks=looks,
+        value=best(values, default=None),
+        result=result,
+        inside=Inside.of_run(folder) if has_log and about["kind"] == "report" else None,
+    )
