@@ -118,6 +118,10 @@ class SweepCommand:
         known("task", self.task, TASKS)
         if not 0 < self.tolerance < math.inf:
             raise BadCallError(f"--tolerance must be a number > 0; got {self.tolerance}")
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise BadCallError(
+                "a sweep makes processes of its own; leave torchrun out and give --workers N"
+            )
         if self.report_only:
             return
         if self.workers is not None and self.workers < 1:
@@ -255,14 +259,18 @@ class SweepCommand:
     # --- the report --------------------------------------------------------------------------
 
     def _report(self) -> int:
+        from ..sweep.folders import head_of
         from ..sweep.report import report
         from ..sweep.tables import plus_minus, warnings
 
         out = self._out
         try:
+            head = head_of(out)
+            if head.task != self.task:
+                raise ValueError(f"{out} is a sweep of {head.task}, not of {self.task}")
             found = report(
                 out,
-                command=self._report_command,
+                command=self._report_command(head.setting),
                 reference=self._reference,
                 target=self.target,
                 tolerance=self.tolerance,
@@ -280,9 +288,8 @@ class SweepCommand:
         print(f"{out / 'index.html'} written")
         return 0
 
-    @property
-    def _report_command(self) -> str:
-        words = ["dashpot", "sweep", self.task, "--setting", self.setting, "--out", str(self._out)]
+    def _report_command(self, setting: Setting) -> str:
+        words = ["dashpot", "sweep", self.task, "--setting", setting, "--out", str(self._out)]
         for name, value in (("reference", self._reference), ("target", self.target)):
             if value is not None:
                 words += [f"--{name}", str(value)]

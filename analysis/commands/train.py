@@ -275,8 +275,11 @@ class TrainCommand:
         task = self._task
         values = ", ".join(f"{name} {v:.6g}" for name, v in settings.hyperparameters.items())
         name = f"{settings.optimizer} {settings.word}" if settings.word else settings.optimizer
+        missing = ""
+        if task.is_standin and self.data_dir is not None:
+            missing = f"{self.data_dir}: not all that {self.task} needs is there; see --download\n"
         return (
-            f"{task.name}, {task.setting}: {task.source}\n"
+            f"{missing}{task.name}, {task.setting}: {task.source}\n"
             f"{self._parameters:,} parameters, {name} ({values}), {steps:,} steps of "
             f"{settings.batch_size or task.plan.batch_size}"
         )

@@ -28,6 +28,8 @@ class Bar:
         self._has_begun = False
 
     def __call__(self, step: int, numbers: dict[str, float]) -> None:
+        if "resumed" in numbers and not self._quiet:
+            tqdm.write(f"goes on after step {step} of {self._steps}", file=sys.stderr)
         self._numbers |= numbers
         if not self._bar.disable:
             if not self._has_begun:  # what earlier sessions did does not count as speed

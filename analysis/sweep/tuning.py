@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -18,6 +19,7 @@ try:
     import optuna
     import optuna.storages.journal
     from optuna.distributions import BaseDistribution, FloatDistribution
+    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import FrozenTrial, Trial, TrialState
 except ImportError as error:
     raise ImportError("a search needs the extra sweep: pip install 'dashpot[sweep]'") from error
@@ -147,7 +149,8 @@ class Tuning:
         for one in self._trials():
             is_open = not one.state.is_finished() and one.number not in failed
             if is_open and self._is_abandoned(one):
-                return self._signed(Trial(self._study, one._trial_id))
+                with suppress(UpdateFinishedTrialError):  # it came to its end in this moment
+                    return self._signed(Trial(self._study, one._trial_id))
         return None
 
     def begin(self) -> Trial | None:
@@ -209,7 +212,8 @@ class Tuning:
             if result is None or result.status == "interrupted":
                 return False
             if result.status == "diverged" or result.best is None:
-                trial.set_user_attr(_DIVERGED, True)
+                with suppress(UpdateFinishedTrialError):  # another worker has just said so
+                    trial.set_user_attr(_DIVERGED, True)
                 break
             values.append(result.best)
         if len(values) == len(self._tune.seeds):

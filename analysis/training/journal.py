@@ -61,8 +61,10 @@ class News:
         self._step, self._seconds = step, 0.0
 
     def start(self, seconds: float) -> None:
-        """After so many seconds of training."""
+        """After so many seconds of training; a run that goes on says where."""
         self._seconds = seconds
+        if self._progress is not None and self._step:
+            self._progress(self._step, {"resumed": 1.0, "steps": float(self._steps)})
 
     def is_due(self, seconds: float, after: float) -> bool:
         """Whether somebody has waited for too long."""

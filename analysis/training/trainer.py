@@ -23,7 +23,7 @@ __all__ = ["BusyError", "Look", "Progress", "Result", "Status", "Training", "tra
 def train(
     task: Task,
     settings: Settings,
-    folder: Path,
+    folder: Path | str,
     *,
     device: str | torch.device = "cpu",
     checkpoint_every: int | None = None,
@@ -38,7 +38,8 @@ def train(
     tensorboard       write the numbers of the log for TensorBoard too, in `events`
     progress          called with (step, numbers) when there is news: "loss" (the mean since the
                       last line of the log), "lr", "examples_per_second", "steps" of the whole
-                      run; "validation ..." after a look at these data
+                      run; "validation ..." after a look at these data; "resumed" once, where
+                      a run goes on
 
     Files: settings.json once the network is made, log.jsonl, checkpoint.pt and the one before,
     best-STEP.pt (weights alone), result.json at the end. A run that has come to its end is not
@@ -51,6 +52,7 @@ def train(
     long as the run, and for test data that the task has not; BusyError where another process
     trains in the folder; ImportError for the extra `tensorboard`.
     """
+    folder = Path(folder)
     if test and not task.has_test:
         raise ValueError(f"{task.name} has no test data; leave test out")
     if checkpoint_every is not None and checkpoint_every < 1:

@@ -111,6 +111,14 @@ def test_it_trains_what_it_was_asked_for(here: Path, capsys: pytest.CaptureFixtu
     assert "20 steps of 16" in shown.err and "step 10 of 20: loss " in shown.err
 
 
+def test_a_data_folder_without_the_data_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "data").mkdir()
+    assert main([*TINY, "--data-dir", "data"]) == 0
+    assert capsys.readouterr().err.startswith("data: not all that nano needs is there")
+
+
 def test_the_published_hyperparameters_and_others_in_their_place(here: Path) -> None:
     plain = ("train", "nano", "--setting", "tiny", "--published", "--steps", "2")
     assert main([*plain, "--out", "one"]) == 0
@@ -140,7 +148,9 @@ def test_interrupted_and_taken_up_again(
     assert main([*TINY, "--out", "cut"]) == 0
     assert same(left(here / "whole"), left(here / "cut"))
     lines = (here / "cut" / "log.jsonl").read_bytes()
-    result = capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "goes on after step 10 of 20\n" in told.err
+    result = told.out
     assert main([*TINY, "--out", "cut"]) == 0
     assert capsys.readouterr().out == (
         "trained before; --out names another folder to do it again\n" + result

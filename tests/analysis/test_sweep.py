@@ -186,6 +186,18 @@ def test_a_trial_is_taken_by_one_and_taken_up_when_it_is_left(tmp_path: Path) ->
     assert again is not None and again.number == 0 and again.params == trial.params
 
 
+def test_a_trial_that_ends_while_it_is_looked_at_is_not_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, other = (tunings(tmp_path)() for _ in range(2))
+    trial = owner.begin()
+    assert trial is not None
+    seen = other._trials()  # still open, and its folder is free by the time it is looked at
+    assert owner.attempt(trial, lambda run, watch: ended(1.0))
+    monkeypatch.setattr(other, "_trials", lambda: seen)
+    assert other.take_up() is None
+
+
 def test_a_worker_on_another_machine_is_given_up_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

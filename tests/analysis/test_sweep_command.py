@@ -52,6 +52,15 @@ def test_bad_calls(
     assert not list(tmp_path.rglob("*"))
 
 
+def test_torchrun_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its processes would each be a sweep, whose workers take themselves for ranks."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert main(["sweep", "nano", "--setting", "tiny"]) == 2
+    assert "leave torchrun out and give --workers" in capsys.readouterr().err
+
+
 def test_call_in_the_help_is_a_plan() -> None:
     """Not every optimizer has the letters of a word: of the published ones CADAM needs an E."""
     told = " ".join((SweepCommand.__doc__ or "").split())
@@ -62,7 +71,7 @@ def test_call_in_the_help_is_a_plan() -> None:
 
 
 def test_ablation_is_compared_with_neither_friction() -> None:
-    words = shlex.split(SweepCommand("nano", ablation="CD")._report_command)
+    words = shlex.split(SweepCommand("nano", ablation="CD")._report_command("small"))
     assert words[words.index("--reference") + 1] == "LDHD (neither)"
 
 
@@ -86,5 +95,9 @@ def test_from_call_to_page(
     assert results["command"] == "dashpot sweep nano --setting tiny --out found --report-only"
     assert main(results["command"].split()[1:]) == 0
     assert json.loads((tmp_path / "found" / "results.json").read_text(encoding="utf-8")) == results
+    assert main(["sweep", "nano", "--report-only", "--out", "found"]) == 0  # of what is there
+    assert json.loads((tmp_path / "found" / "results.json").read_text(encoding="utf-8")) == results
+    assert main(["sweep", "cifar", "--report-only", "--out", "found"]) == 2
+    assert "a sweep of nano, not of cifar" in capsys.readouterr().err
     assert main([*call, *grid, "--steps", "5", "--workers", "1"]) == 2
     assert "another sweep" in capsys.readouterr().err
