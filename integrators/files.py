@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ def atomic(path: Path, mode: str = "wb") -> Iterator[Any]:
         os.chmod(name, 0o666 & ~_umask())  # a temporary file is private, a result is not
         os.replace(name, path)
     except BaseException:
-        os.unlink(name)
+        with suppress(FileNotFoundError):  # Ctrl-C when it had its name already
+            os.unlink(name)
         raise
 
 
