@@ -1,16 +1,34 @@
-"""A task that takes milliseconds, in the place of one of the toolkit's, also in other processes."""
+"""Sweeps of a task that takes milliseconds, in the place of one of the toolkit's."""
 
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dashpot.analysis.sweep.folders import Row, head_of, rows
+from dashpot.analysis.sweep.plan import Sweep, Tune
+from dashpot.analysis.sweep.work import Message, Place, Worker
 from dashpot.analysis.training.order import generator
 from dashpot.analysis.training.task import Batch, Part, Plan, Setting, Task
 from dashpot.analysis.training.tasks import TASKS
 
+TUNE = Tune(trials=3, seeds=(100,), pruner="none", factors=(0.5, 2.0))
+SWEEP = Sweep("nano", "tiny", seeds=(0, 1), tune=TUNE, optimizers=("CD", "SGD"))
+KNOWN = Sweep(
+    "nano",
+    "tiny",
+    seeds=(0, 1),
+    known={
+        "SGD": ("SGD", {"lr": 0.05, "momentum": 0.5}),
+        "slow": ("SGD", {"lr": 0.01, "momentum": 0.0}),
+    },
+)
 STEPS = 40
 PAUSE = "PAUSE_OF_A_STEP"  # environment variable, in seconds
 
@@ -46,8 +64,36 @@ class Line(Task):
 
 
 def line(setting: Setting, folder: Path | None, *, download: bool = False) -> Task:
-    return Line("line", setting)
+    return Line("nano", setting)
 
 
 def take_the_place_of(name: str) -> None:
     TASKS[name] = line
+
+
+@contextmanager
+def in_the_place_of(name: str) -> Iterator[None]:
+    kept = TASKS[name]
+    take_the_place_of(name)
+    yield
+    TASKS[name] = kept
+
+
+def place(out: Path, **rest: Any) -> Place:
+    return Place(out, str(out / "study.journal"), **rest)
+
+
+def worker(
+    sweep: Sweep, out: Path, tell: Callable[[Message], Any] = lambda message: None, **rest: Any
+) -> Worker:
+    return Worker(sweep, place(out, **rest), tell)
+
+
+def all_rows(out: Path) -> list[Row]:
+    return list(rows(out, head_of(out)))
+
+
+def of_sgd(out: Path) -> None:
+    """A worker in a process of its own."""
+    with in_the_place_of("nano"):
+        worker(replace(SWEEP, optimizers=("SGD",)), out).work()

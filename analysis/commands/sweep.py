@@ -136,7 +136,7 @@ class SweepCommand:
             task = TASKS[self.task](self.setting, self.data_dir, download=self.download)
             from ..sweep.folders import claim
 
-            claim(self._out, Head.of(sweep, task))
+            claim(self._out, Head.of(sweep, task, self.device))
             self._prepare(sweep)
         except (ValueError, TypeError, OSError, ImportError) as error:
             raise BadCallError(str(error).splitlines()[0]) from None
@@ -261,7 +261,8 @@ class SweepCommand:
     def _report(self) -> int:
         from ..sweep.folders import head_of
         from ..sweep.report import report
-        from ..sweep.tables import plus_minus, warnings
+        from ..sweep.sentences import warnings
+        from ..sweep.tables import plus_minus
 
         out = self._out
         try:

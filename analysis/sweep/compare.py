@@ -1,5 +1,6 @@
 """What the rows of a sweep say: comparison, search, width of the range of good lr."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
 
@@ -10,7 +11,7 @@ from .folders import Row
 from .head import Head
 from .inside import Inside
 from .sensitivity import sensitivity
-from .target import Reached, time_to_target, worst_of_the_best
+from .target import ms_per_step, steps_to_target, worst_of_the_best
 
 
 def compare(
@@ -117,11 +118,11 @@ def _compared(
     values = _by_seed(rows)
     tests = [result.test[head.metric] for result in results if result.test is not None]
     ended = [row for row in rows if row.is_over]
-    times: list[Reached] = []
+    steps: list[float] = []
     if target is not None:
-        found = (time_to_target(row.looks, target, head.larger_is_better) for row in ended)
-        times = [one for one in found if one is not None]
-    speeds = [result.ms_per_step for result in results if result.ms_per_step is not None]
+        steps = [steps_to_target(row.looks, target, head.larger_is_better) for row in ended]
+    reached = sum(map(math.isfinite, steps))
+    middle, speed = median(steps) if reached else math.inf, ms_per_step(row.looks for row in ended)
     return Compared(
         label=label,
         seeds=len(rows),
@@ -130,18 +131,14 @@ def _compared(
         best=Spread.of(list(values.values())),
         difference=None if anchor is None else paired_difference(values, anchor),
         test=Spread.of(tests),
-        reached=len(times),
-        steps=_middle([one.steps for one in times]),
-        seconds=_middle([one.seconds for one in times]),
-        ms_per_step=median(speeds) if speeds else None,
+        reached=reached,
+        steps=(middle, min(steps), max(steps)) if reached else None,
+        seconds=None if speed is None or middle == math.inf else middle * speed / 1e3,
+        ms_per_step=speed,
         state_bytes=max((result.state_bytes for result in results), default=None),
         hyperparameters=_all_that_was_drawn(rows[0]),
         inside=Inside.of_runs(row.inside for row in ended),
     )
-
-
-def _middle(values: Sequence[float]) -> tuple[float, float, float] | None:
-    return (median(values), min(values), max(values)) if values else None
 
 
 def _all_that_was_drawn(row: Row) -> dict[str, float]:
@@ -197,4 +194,6 @@ def _scanned(head: Head, label: str, rows: Sequence[Row], tolerance: float) -> S
             by_lr.setdefault(row.settings.hyperparameters["lr"], []).append(value)
     values = {lr: None if None in some else _mean(some) for lr, some in sorted(by_lr.items())}
     costs = {lr: None if value is None else head.cost(value) for lr, value in values.items()}
-    return Scanned(label, values, sensitivity(costs, tolerance))
+    row = min(rows, key=lambda row: abs(math.log(row.factor)))
+    chosen = row.settings.hyperparameters["lr"] / row.factor
+    return Scanned(label, chosen, values, sensitivity(costs, tolerance))

@@ -36,7 +36,11 @@ class Compared:
 
     best        of the validation metric in each run; a run that diverged later keeps its best
     difference  to the reference
-    steps, seconds  until the target, of the seeds that reached it; median, lowest and highest
+    steps       until the target, over the seeds; median, lowest and highest, infinity of a run that
+                never came there; None where none did
+    reached     runs that came there
+    seconds     of the median steps, at the speed of this row; None where that is infinite
+    ms_per_step of training, see `target.ms_per_step`
     unfinished  runs that are still to be done, and count for nothing
     """
 
@@ -49,7 +53,7 @@ class Compared:
     test: Spread | None
     reached: int
     steps: tuple[float, float, float] | None
-    seconds: tuple[float, float, float] | None
+    seconds: float | None
     ms_per_step: float | None
     state_bytes: int | None
     hyperparameters: Mapping[str, float]
@@ -73,9 +77,13 @@ class Searched:
 
 @dataclass(frozen=True)
 class Scanned:
-    """Best validation value by lr, all else fixed (None: diverged), and the width of the good."""
+    """Best validation value by lr, all else fixed (None: diverged), and the width of the good.
+
+    chosen  lr of the comparison; that of `width` is the best one here
+    """
 
     label: str
+    chosen: float
     values: Mapping[float, float | None]
     width: Width | None
 
@@ -93,6 +101,11 @@ class Comparison:
     scanned: Sequence[Scanned]
     rows: Sequence[Row] = field(repr=False)
     reported: Mapping[str, Sequence[Row]] = field(repr=False)
+
+    @property
+    def lr_name(self) -> str:
+        """What the lr of the comparison is called."""
+        return "given" if self.head.search is None else "chosen"
 
     @property
     def missing(self) -> dict[str, list[int]]:

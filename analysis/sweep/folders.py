@@ -19,23 +19,38 @@ from .plan import Kind, Run, Sweep
 from .target import Look
 
 _HEAD, _RUN, _PRUNED = "sweep.json", "run.json", "pruned.json"
+RESULTS, TABLES, PAGE = "results.json", "report.md", "index.html"  # what the report writes
 State: TypeAlias = Literal["finished", "diverged", "pruned", "unfinished"]
 
 
 def claim(out: Path, head: Head) -> None:
-    """Write what the folder is for; ValueError if it is for something else."""
+    """Write what the folder is for; ValueError if it is for something else.
+
+    A folder that does not name its device goes on with any.
+    """
     path = out / _HEAD
     mine = json.loads(json.dumps(asdict(head)))
     if not path.exists():
+        if strange := [name for name in (RESULTS, TABLES, PAGE) if (out / name).exists()]:
+            raise ValueError(f"{out} has {strange[0]}, but no {_HEAD}; take another folder")
         with atomic(path, "w") as handle:
             json.dump(mine, handle, indent=1)
         return
-    theirs = read_json(path)
-    if other := [name for name in {**theirs, **mine} if theirs.get(name) != mine.get(name)]:
-        told = "; ".join(
-            f"{name}: {theirs.get(name)} there, {mine.get(name)} here" for name in other
-        )
-        raise ValueError(f"{out} holds another sweep ({told}); take another folder")
+    theirs, mine = _leaves({"device": head.device, **read_json(path)}), _leaves(mine)
+    for name in {**theirs, **mine}:
+        there, here = theirs.get(name), mine.get(name)
+        if there != here:  # one is enough: most of them differ together
+            raise ValueError(
+                f"{out} holds another sweep: {name} {there!r} there, {here!r} here; take another "
+                "folder"
+            )
+
+
+def _leaves(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the two levels of sweep.json; no name stands in both."""
+    inner = [value for value in values.values() if isinstance(value, dict)]
+    outer = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    return {name: value for some in (outer, *inner) for name, value in some.items()}
 
 
 def head_of(out: Path) -> Head:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from ..training.task import Setting, Task
 from .plan import Sweep
 
@@ -13,6 +15,7 @@ class Head:
     """What all runs of a folder have in common, so that they can be compared.
 
     common  fields of `Settings`; search  fields of `Tune`, None without a search
+    device  "cpu" or "cuda"; None in folders of versions that did not note it
     The others are of the task.
     """
 
@@ -26,13 +29,14 @@ class Head:
     has_test: bool
     common: Mapping[str, Any]
     search: Mapping[str, Any] | None
+    device: str | None = None
 
     def cost(self, value: float) -> float:
         """The value, or its negative where larger is better: the least cost is the best."""
         return -value if self.larger_is_better else value
 
     @classmethod
-    def of(cls, sweep: Sweep, task: Task) -> "Head":
+    def of(cls, sweep: Sweep, task: Task, device: str = "cpu") -> "Head":
         """More trials, seeds and optimizers may join later; nothing else may change."""
         later = ("trials", "factors")
         how = None if sweep.tune is None else {**asdict(sweep.tune), "seeds": [*sweep.tune.seeds]}
@@ -47,4 +51,5 @@ class Head:
             has_test=task.has_test,
             common=dict(sweep.common),
             search=None if how is None else {k: v for k, v in how.items() if k not in later},
+            device=torch.device(device).type,
         )

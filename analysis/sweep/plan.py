@@ -170,9 +170,12 @@ class Sweep:
         return [Run("tune", optimizer, settings, trial=trial) for settings in every]
 
     def chosen_runs(self, tried: Sequence[Run]) -> Iterator[Run]:
-        """What follows from the best trial of an optimizer: the report, then the scan of lr."""
+        """What follows from the best trial of an optimizer: the report, then the scan of lr.
+
+        Nothing where no trial came to its end.
+        """
         assert self.tune is not None
-        for seed in self.seeds:
+        for seed in self.seeds if tried else ():
             settings = replace(tried[0].settings, seed=seed)
             yield replace(tried[0], kind="report", settings=settings, test=True)
         for run in tried:

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -29,16 +29,18 @@ class Outcome:
     left: int = 0
 
 
-def run(sweep: Sweep, places: Sequence[Place], over: Iterable[str] = ()) -> Outcome:
+def run(sweep: Sweep, places: Sequence[Place], over: Collection[str] = ()) -> Outcome:
     """One worker in each place, of one thread each; returns when all have come to their end.
 
-    over  folders of the runs that are over already
+    over  folders of the runs that are over already; where these are all, no worker is started
 
     Ctrl-C leaves every run with a checkpoint, and the same call goes on from there; pressed
     again it ends the workers at once, with the checkpoints that are there.
     """
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     outcome = Outcome()
+    if over and Worker(sweep, places[0], lambda message: None).is_done():
+        return outcome
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
     show = _Show(sweep, len(places), over)
     workers: dict[Connection, SpawnProcess] = {}
     for number, place in enumerate(places):

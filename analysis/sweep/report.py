@@ -13,9 +13,10 @@ from ..study.run import versions
 from ..study.section import finite
 from .compare import compare
 from .comparison import Comparison
-from .folders import head_of, rows
+from .folders import PAGE, RESULTS, TABLES, head_of, rows
 from .pictures import inside, pictures
-from .tables import markdown, summary, tables, warnings
+from .sentences import summary, warnings
+from .tables import markdown, tables
 
 
 def report(
@@ -35,16 +36,17 @@ def report(
     found = compare(
         head, list(rows(out, head)), reference=reference, target=target, tolerance=tolerance
     )
-    with atomic(out / "results.json", "w") as handle:
+    with atomic(out / RESULTS, "w") as handle:
         results = {"command": command, **found.as_json(), "versions": versions()}
         json.dump(_finite(results), handle, indent=1, allow_nan=False)
-    with atomic(out / "report.md", "w") as handle:
+    with atomic(out / TABLES, "w") as handle:
         handle.write(markdown(found, command))
     environment = Environment(
         loader=PackageLoader("dashpot.analysis.sweep", "."),
         autoescape=True,
         undefined=StrictUndefined,
     )
+    environment.filters["together"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     page = environment.get_template("report.html").render(
         head=head,
         warnings=warnings(found),
@@ -54,7 +56,7 @@ def report(
         command=command,
         versions=versions(),
     )
-    with atomic(out / "index.html", "w") as handle:
+    with atomic(out / PAGE, "w") as handle:
         handle.write(page)
     return found
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from ..study.report import number
 from .comparison import Compared, Comparison, Scanned, Searched, Spread
 from .inside import Inside
+from .sentences import summary, warnings
 
 _Ends = tuple[float, float] | None
 
@@ -35,46 +37,12 @@ def tables(found: Comparison) -> Iterator[Table]:
         yield _inside(found)
 
 
-def warnings(found: Comparison) -> list[str]:
-    """What keeps the tables from being what they seem to be, in sentences."""
-    head, lines = found.head, []
-    if head.is_standin:
-        lines.append(f"These are stand-in data, not those of {head.task}: {head.source}.")
-    if len({one.trials - one.unfinished for one in found.searched}) > 1:
-        told = ", ".join(f"{one.label} {one.trials - one.unfinished}" for one in found.searched)
-        lines.append(f"The numbers of trials that are over differ, which is not fair: {told}.")
-    if missing := found.missing:
-        told = "; ".join(f"{label} {', '.join(map(str, some))}" for label, some in missing.items())
-        lines.append(f"Not every row has every seed, which the means feel. Missing seeds: {told}.")
-    return lines
-
-
-def summary(found: Comparison) -> list[str]:
-    """What was run, in sentences."""
-    head, lines = found.head, []
-    if not head.is_standin:
-        lines.append(f"Data: {head.source}.")
-    common = ", ".join(f"{name} {value}" for name, value in head.common.items())
-    lines.append(f"All runs: {common or 'as the task plans'}.")
-    if head.search is None:
-        lines.append("Nothing was searched: hyperparameters are given below.")
-    else:
-        seeds = ", ".join(map(str, head.search["seeds"]))
-        lines.append(
-            f"Hyperparameters are the best of the trials ({head.search['sampler']} of seed "
-            f"{head.search['seed']}, pruner {head.search['pruner']}; training seed {seeds}, which "
-            "is in no reported run)."
-        )
-    if not head.has_test:
-        lines.append("The published split of these data has no test part.")
-    return lines
-
-
 def markdown(found: Comparison, command: str) -> str:
     """The whole report as Markdown."""
     head = found.head
     lines = [f"# {head.name}, {head.setting}", "", f"`{command}`", ""]
-    lines += [*(f"**{line}**" for line in warnings(found)), *summary(found), ""]
+    for line in (*(f"**{line}**" for line in warnings(found)), *summary(found)):
+        lines += [line, ""]
     for table in tables(found):
         lines += [f"## {table.title}", "", *_markdown(table), "", table.note, ""]
     return "\n".join(lines)
@@ -103,9 +71,9 @@ def _comparison(found: Comparison) -> Table:
         f"Means ± standard deviations over seeds of the best validation {metric} of each run, of "
         "one that diverged up to then. "
         "Differences are of runs with the same seed, so with the same batches; the bootstrap is "
-        "the percentile one, too narrow for few seeds (five normal differences: 85 %), Student's "
-        "interval is exact for normal ones. “Better” and “worse” where neither holds zero, row by "
-        "row: there is no correction for many rows."
+        "the percentile one, too narrow for few seeds (of normal differences five give 85 %, three "
+        "75 %), Student's interval is exact for normal ones. “Better” and “worse” where neither "
+        "holds zero, row by row: there is no correction for many rows."
     )
     if tested:
         note += f" The test {metric} is that of the weights with the best validation {metric}."
@@ -120,17 +88,19 @@ def _costs(found: Comparison) -> Table:
     ]  # fmt: skip
     cells = [
         [
-            one.label, _range(one.steps), _range(one.seconds), f"{one.reached} of {one.seeds}",
-            number(one.ms_per_step, 3), _mebibytes(one),
+            one.label, _range(one.steps), _seconds(one.seconds),
+            f"{one.reached} of {one.seeds - one.unfinished}", number(one.ms_per_step, 3),
+            _mebibytes(one),
             ", ".join(f"{name} {value:.4g}" for name, value in one.hyperparameters.items()),
         ]
         for one in found.compared
     ]  # fmt: skip
     note = (
-        f"Steps and seconds of training until the validation {found.head.metric} is {target}, by "
-        f"default the best that all runs of {found.reference} reach: median over the seeds that "
-        "reached it (lowest–highest). Seconds and ms as the machine was loaded. The state is what "
-        "the optimizer keeps besides the weights."
+        f"Steps of training until the validation {found.head.metric} is {target}, by default the "
+        f"best that all runs of {found.reference} reach: median over the seeds (lowest–highest). "
+        "Seconds are those of the median at the ms per step of the row: the lowest decile over the "
+        "intervals between looks, for other work on a machine only slows. The state is what the "
+        "optimizer keeps besides the weights."
     )
     return Table("Time and memory", note, header, cells)
 
@@ -155,6 +125,10 @@ def _difference(one: Compared, found: Comparison) -> list[str]:
     return [f"{difference.mean:+.4f}{pairs}", *ends, verdict]
 
 
+def percent(share: float) -> str:
+    return f"{100 * share:.2g} %"
+
+
 def _interval(ends: _Ends) -> str:
     return "–" if ends is None else f"{ends[0]:+.4f} … {ends[1]:+.4f}"
 
@@ -162,8 +136,12 @@ def _interval(ends: _Ends) -> str:
 def _range(values: tuple[float, float, float] | None) -> str:
     if values is None:
         return "–"
-    middle, low, high = (f"{value:.4g}" for value in values)
+    middle, low, high = ("never" if value == inf else f"{value:g}" for value in values)
     return middle if low == high else f"{middle} ({low}–{high})"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{float(number(value)):g}"
 
 
 def _mebibytes(one: Compared) -> str:
@@ -222,12 +200,14 @@ def _powers(most: int) -> Iterator[int]:
 
 
 def _widths(found: Comparison) -> Table:
-    header = ["optimizer", "best lr", "good from", "to", "decades", "diverged"]
-    cells = [[one.label, *_width(one)] for one in found.scanned]
+    whose = f"{found.lr_name} lr"
+    header = ["optimizer", whose, "best lr", "good from", "to", "decades", "diverged"]
+    cells = [[one.label, f"{one.chosen:.3g}", *_width(one)] for one in found.scanned]
     note = (
-        "The range of lr around the best one, all else fixed, in which the validation "
-        f"{found.head.metric} is within {found.tolerance:.0%} of the best, linear in log lr "
-        "between the runs; ≥ where the scan ends, or a run diverges, before that is passed."
+        f"The range of lr around the best one of those that were run beside the {whose}, all else "
+        f"fixed, in which the validation {found.head.metric} is within {percent(found.tolerance)} "
+        "of the best, linear in log lr between the runs; ≤ and ≥ where the runs end, or one "
+        "diverges, before that is passed."
     )
     return Table("Range of good learning rates", note, header, cells)
 
@@ -243,10 +223,13 @@ def _width(one: Scanned) -> list[str]:
 
 
 def _inside(found: Comparison) -> Table:
-    header = ["optimizer", "frozen", "at most", "longest, steps", "at the cap", "at most"]
+    header = [
+        "optimizer", "energy taken", "frozen", "at most", "longest, steps", "at the cap", "at most",
+    ]  # fmt: skip
     cells = [[one.label, *_fractions(one.inside)] for one in found.compared if one.inside]
     note = (
-        "Coordinates of which the damping of a step leaves less than a tenth of the momentum, the "
+        "Of the kinetic energy that the kicks of the gradient gave, what each letter took away; "
+        "coordinates of which the damping of a step leaves less than a tenth of the momentum, the "
         "mean over all looks and the most at one; for how many steps one of those that are "
         "followed stayed so; and coordinates whose p² the cubic damping halves in a step."
     )
@@ -255,7 +238,9 @@ def _inside(found: Comparison) -> Table:
 
 def _fractions(inside: Inside) -> list[str]:
     frozen, capped = (
-        ["–"] * 2 if ends is None else [f"{100 * end:.2g}%" for end in ends]
+        ["–"] * 2 if ends is None else [percent(end) for end in ends]
         for ends in (inside.frozen, inside.capped)
     )
-    return [*frozen, "–" if inside.frozen is None else str(inside.longest), *capped]
+    taken = ", ".join(f"{letter} {percent(part)}" for letter, part in inside.taken.items())
+    longest = "–" if inside.frozen is None else str(inside.longest)
+    return [taken or "–", *frozen, longest, *capped]

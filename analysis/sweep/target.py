@@ -1,7 +1,10 @@
-"""How long until a run is good enough."""
+"""How long until a run is good enough, and how fast it is."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
 
 
 class Look(NamedTuple):
@@ -12,21 +15,21 @@ class Look(NamedTuple):
     value: float
 
 
-class Reached(NamedTuple):
-    """When the target was reached first."""
-
-    steps: int
-    seconds: float
-
-
-def time_to_target(looks: Iterable[Look], target: float, larger_is_better: bool) -> Reached | None:
-    """The first look that is as good as the target; None where there is none."""
+def steps_to_target(looks: Iterable[Look], target: float, larger_is_better: bool) -> float:
+    """The step of the first look that is as good as the target; infinity where there is none."""
     for look in looks:
         if look.value >= target if larger_is_better else look.value <= target:
-            return Reached(look.step, look.seconds)
-    return None
+            return look.step
+    return float("inf")
 
 
 def worst_of_the_best(values: Sequence[float], larger_is_better: bool) -> float | None:
     """The best target that all runs reach, given the best value of each."""
     return (min if larger_is_better else max)(values, default=None)
+
+
+def ms_per_step(runs: Iterable[Sequence[Look]]) -> float | None:
+    """The lowest decile over the intervals between looks: other work on a machine only slows."""
+    pairs = (pair for looks in runs for pair in pairwise(looks))
+    speeds = [1e3 * (b.seconds - a.seconds) / (b.step - a.step) for a, b in pairs]
+    return float(np.quantile(speeds, 0.1)) if speeds else None

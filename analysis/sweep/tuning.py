@@ -1,13 +1,11 @@
 """The search for an optimizer's hyperparameters: trials in a storage that many workers share."""
 
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeAlias
-
-from scipy.stats import qmc
+from typing import TypeAlias
 
 from ..training.result import Result
 from ..training.search import search
@@ -18,9 +16,10 @@ from .plan import Run, Sweep
 try:
     import optuna
     import optuna.storages.journal
-    from optuna.distributions import BaseDistribution, FloatDistribution
     from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import FrozenTrial, Trial, TrialState
+
+    from .samplers import SobolByNumber, TpeByNumber
 except ImportError as error:
     raise ImportError("a search needs the extra sweep: pip install 'dashpot[sweep]'") from error
 
@@ -29,51 +28,6 @@ Do: TypeAlias = Callable[[Run, Watch], Result | None]
 _SEEN, _DIVERGED = "seen", "diverged"  # attributes of a trial
 _BEAT = 60.0  # seconds between two signs of life
 _LEASE = 20 * 60.0  # seconds without one, after which a worker on another machine is given up
-
-
-class SobolByNumber(optuna.samplers.BaseSampler):
-    """Trial number n tries point n of a scrambled Sobol' sequence, on logarithmic axes.
-
-    The points depend on the seed and the number of axes only: no worker needs to know of another,
-    no point comes twice, and every optimizer with as many axes tries the same points of the cube.
-    (A. Owen, J. Complexity 14 (1998) 466.)
-    """
-
-    def __init__(self, ranges: Mapping[str, tuple[float, float]], seed: int) -> None:
-        self._ranges, self._seed = ranges, seed
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {**distributions(self._ranges)}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        cube = point(trial.number, len(self._ranges), self._seed)
-        return {
-            name: low * (high / low) ** u
-            for (name, (low, high)), u in zip(self._ranges.items(), cube, strict=True)
-        }
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        raise KeyError(f"{param_name} is not searched")
-
-
-def point(number: int, axes: int, seed: int) -> list[float]:
-    """Point 0, 1, ... of the sequence, in [0, 1)ᵃˣᵉˢ."""
-    sequence = qmc.Sobol(axes, scramble=True, rng=seed)
-    return sequence.random_base2(number.bit_length())[number].tolist()
-
-
-def distributions(ranges: Mapping[str, tuple[float, float]]) -> dict[str, FloatDistribution]:
-    return {name: FloatDistribution(low, high, log=True) for name, (low, high) in ranges.items()}
 
 
 def middle(task: str, optimizer: str) -> dict[str, float]:
@@ -113,7 +67,7 @@ class Tuning:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         samplers = {
             "sobol": lambda: SobolByNumber(self._ranges, tune.seed),
-            "tpe": lambda: optuna.samplers.TPESampler(seed=tune.seed, constant_liar=True),
+            "tpe": lambda: TpeByNumber(tune.seed),
         }
         pruners = {
             "median": lambda: optuna.pruners.MedianPruner(n_warmup_steps=steps // 4),

@@ -64,7 +64,7 @@ class Worker:
         self._failed: set[Path] = set()
         self._failed_trials: dict[str, set[int]] = {name: set() for name in sweep.optimizers}
         self.task = TASKS[sweep.task](sweep.setting, place.data, download=place.download)
-        self.head = Head.of(sweep, self.task)
+        self.head = Head.of(sweep, self.task, place.device)
         folders.claim(place.out, self.head)
         self._tunings = self._searches()
         self._known = list(sweep.known_runs())
@@ -79,6 +79,11 @@ class Worker:
                 time.sleep(_POLL)
             else:
                 return
+
+    def is_done(self) -> bool:
+        """Whether nothing is left, for anybody."""
+        searched = all(tuning.is_complete() for tuning in self._tunings)
+        return searched and next(self._open_runs(), None) is None
 
     # --- what there is to do -----------------------------------------------------------------
 

@@ -6,7 +6,7 @@ Where their hyperparameters are sought: `search.py`; which ones are published: `
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import torch
@@ -28,6 +28,7 @@ class Method:
 
     build    optimizer from (parameters, named or not; hyperparameters and other settings)
     names    the hyperparameters `build` wants
+    defaults of those that may be left out
     others   what else it takes: `weight_decay`, and `word` where there are words
 
     Weight decay reaches all parameters, biases and norms among them. It acts on the weights, by
@@ -38,6 +39,7 @@ class Method:
     build: Build
     names: tuple[str, ...]
     others: tuple[str, ...] = ("weight_decay",)
+    defaults: Mapping[str, float] = field(default_factory=dict)
 
 
 def _word(cls: Callable[..., Optimizer], *names: str) -> Method:
@@ -65,18 +67,20 @@ def _torch(
     """One of torch's, β₁ and β₂ by themselves; it runs in this way unless told another."""
 
     def build(params: Parameters, v: Mapping[str, Any]) -> Optimizer:
-        given = {**settings, **v}
+        given = {**settings, **defaults, **v}
         if not {"fused", "foreach", "capturable", "differentiable"} & {*v}:
             given[way] = True
         if "beta1" in given:
             given["betas"] = (given.pop("beta1"), given.pop("beta2"))
         return cls(params, **given)
 
-    return Method(build, ("lr", *names))
+    defaults = {name: value for name, value in _DEFAULTS.items() if name in names}
+    return Method(build, ("lr", *names), defaults=defaults)
 
 
+_DEFAULTS = {"beta1": 0.9, "beta2": 0.999}  # torch's own
 _FAD = ("gamma", "alpha", "mu")
-_BETAS = ("beta1", "beta2")
+_BETAS = (*_DEFAULTS,)
 
 METHODS: dict[str, Method] = {
     "LDHD": _word(optim.LDHD, "gamma"),

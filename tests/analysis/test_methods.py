@@ -87,6 +87,13 @@ def test_torch_runs_in_few_kernels(name: str) -> None:
         assert torch.allclose(p, q, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["Adam", "AdamW", "NAdamW"])
+def test_betas_may_be_left_out(name: str) -> None:
+    for some, betas in (({}, (0.9, 0.999)), ({"beta2": 0.95}, (0.9, 0.95))):
+        found = METHODS[name].build(net().parameters(), {"lr": 0.01, **some})
+        assert found.param_groups[0]["betas"] == betas
+
+
 def test_both_frictions_are_each_alone() -> None:
     # Without the cubic part IKFAD's; CD's where ξ needs infinitely much to grow.
     values = values_of("IKFAD+cubic")

@@ -1,12 +1,10 @@
-"""A sweep: which runs there are, who does them, what is left of them when workers die."""
+"""A sweep: which runs there are, that each is made once, what the report makes of them."""
 
 import json
+import math
 import multiprocessing
-import os
-import signal
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,72 +12,42 @@ from typing import Any
 import numpy as np
 import pytest
 import sweep_task
-from sweep_task import PAUSE, STEPS, Line
+from sweep_task import KNOWN, SWEEP, TUNE, Line, all_rows, place, worker
 
+from dashpot.analysis.study.section import canvas
+from dashpot.analysis.sweep import pool
 from dashpot.analysis.sweep.compare import compare
-from dashpot.analysis.sweep.folders import Row, head_of, rows
+from dashpot.analysis.sweep.comparison import Scanned
+from dashpot.analysis.sweep.drawings import draw_differences, draw_scans, styles_of
+from dashpot.analysis.sweep.folders import claim, head_of
 from dashpot.analysis.sweep.head import Head
 from dashpot.analysis.sweep.known import ablated_ones, published_ones
-from dashpot.analysis.sweep.pictures import _styles, pictures
-from dashpot.analysis.sweep.plan import Run, Sweep, Tune
-from dashpot.analysis.sweep.pool import _Show
+from dashpot.analysis.sweep.pictures import pictures
+from dashpot.analysis.sweep.plan import Sweep
 from dashpot.analysis.sweep.report import report
-from dashpot.analysis.sweep.tables import tables, warnings
-from dashpot.analysis.sweep.work import Message, Place, Worker
-from dashpot.analysis.training.folder import held
+from dashpot.analysis.sweep.sensitivity import sensitivity
+from dashpot.analysis.sweep.sentences import warnings
+from dashpot.analysis.sweep.tables import tables
+from dashpot.analysis.sweep.work import Message
 from dashpot.analysis.training.log import lines
 from dashpot.analysis.training.published import published
-from dashpot.analysis.training.result import Result
-from dashpot.analysis.training.search import search
-from dashpot.analysis.training.tasks import TASKS
 
 pytest.importorskip("optuna")
-from dashpot.analysis.sweep.tuning import Tuning, point, storage
-
-TUNE = Tune(trials=3, seeds=(100,), pruner="none", factors=(0.5, 2.0))
-SWEEP = Sweep("nano", "tiny", seeds=(0, 1), tune=TUNE, optimizers=("CD", "SGD"))
-KNOWN = Sweep(
-    "nano",
-    "tiny",
-    seeds=(0, 1),
-    known={
-        "SGD": ("SGD", {"lr": 0.05, "momentum": 0.5}),
-        "slow": ("SGD", {"lr": 0.01, "momentum": 0.0}),
-    },
-)
 
 
 @pytest.fixture(autouse=True)
 def small_task() -> Iterator[None]:
-    kept = TASKS["nano"]
-    sweep_task.take_the_place_of("nano")
-    yield
-    TASKS["nano"] = kept
-
-
-def place(out: Path, **rest: Any) -> Place:
-    return Place(out, str(out / "study.journal"), **rest)
-
-
-def worker(
-    sweep: Sweep, out: Path, tell: Callable[[Message], Any] = lambda message: None, **rest: Any
-) -> Worker:
-    return Worker(sweep, place(out, **rest), tell)
-
-
-def all_rows(out: Path) -> list[Row]:
-    return list(rows(out, head_of(out)))
+    with sweep_task.in_the_place_of("nano"):
+        yield
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Message], int]:
     """A whole sweep, what its worker told, and how often the test data were looked at."""
-    kept = TASKS["nano"]
-    sweep_task.take_the_place_of("nano")
     out, told = tmp_path_factory.mktemp("sweep"), []
-    one = worker(SWEEP, out, told.append)
-    one.work()
-    TASKS["nano"] = kept
+    with sweep_task.in_the_place_of("nano"):
+        one = worker(SWEEP, out, told.append)
+        one.work()
     assert isinstance(one.task, Line)
     return out, told, one.task.tests
 
@@ -135,135 +103,6 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any], words: list[str]) 
     assert all(word in str(error.value) for word in words)
 
 
-# --- the search -----------------------------------------------------------------------------------
-
-
-def tunings(out: Path, sweep: Sweep = SWEEP, optimizer: str = "CD") -> Callable[[], Tuning]:
-    """Makes the searches of several workers."""
-    assert sweep.tune is not None
-    head = Head.of(sweep, Line("line", "tiny"))
-    return lambda: Tuning(sweep, optimizer, storage(str(out / "journal")), out, head, STEPS)
-
-
-def ended(best: float, status: Any = "finished") -> Result:
-    return Result(status, STEPS, "loss", best, STEPS, {"loss": best}, None, 1.0, 1.0, 0)
-
-
-def test_all_optimizers_try_the_same_points_of_the_cube(tmp_path: Path) -> None:
-    """Log-uniform in their ranges; none comes twice, whoever asks."""
-    for optimizer in ("CD", "SGD"):
-        make = tunings(tmp_path, optimizer=optimizer)
-        workers = [make() for _ in range(2)]
-        taken = [workers[n % 2]._study.ask() for n in range(TUNE.trials)]
-        ranges = search("nano", optimizer).ranges
-        assert len(ranges) == 4
-        for trial in taken:
-            draw = {n: trial.suggest_float(n, *ends, log=True) for n, ends in ranges.items()}
-            cube = point(trial.number, 4, TUNE.seed)
-            for (name, (low, high)), u in zip(ranges.items(), cube, strict=True):
-                assert draw[name] == pytest.approx(low ** (1 - u) * high**u, rel=1e-12)
-        assert [trial.number for trial in taken] == list(range(TUNE.trials))
-
-
-def test_sobol_points_fill_the_cube() -> None:
-    """Of 2ᵐ points of a Sobol' sequence each 2⁻ᵐ-slice of each axis holds exactly one."""
-    points = [point(number, 4, seed=3) for number in range(16)]
-    for axis in zip(*points, strict=True):
-        assert sorted(int(16 * u) for u in axis) == list(range(16))
-    assert point(5, 4, seed=3) != point(5, 4, seed=4)
-
-
-def test_a_trial_is_taken_by_one_and_taken_up_when_it_is_left(tmp_path: Path) -> None:
-    first, second = (tunings(tmp_path)() for _ in range(2))
-    trial = first.begin()
-    assert trial is not None
-    folder = tmp_path / first._runs(trial)[0].folder
-    with held(folder):
-        assert second.take_up() is None
-        other = second.begin()
-        assert other is not None and other.number == 1
-    again = second.take_up()  # nobody holds it: its worker is gone
-    assert again is not None and again.number == 0 and again.params == trial.params
-
-
-def test_a_trial_that_ends_while_it_is_looked_at_is_not_taken_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    owner, other = (tunings(tmp_path)() for _ in range(2))
-    trial = owner.begin()
-    assert trial is not None
-    seen = other._trials()  # still open, and its folder is free by the time it is looked at
-    assert owner.attempt(trial, lambda run, watch: ended(1.0))
-    monkeypatch.setattr(other, "_trials", lambda: seen)
-    assert other.take_up() is None
-
-
-def test_a_worker_on_another_machine_is_given_up_after_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its folder is not here; all there is are its signs of life in the storage."""
-    there, here = (tunings(tmp_path)() for _ in range(2))
-    here._out = tmp_path / "here"
-    trial = there.begin()
-    assert trial is not None and here.take_up() is None
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 21 * 60)
-    again = here.take_up()
-    assert again is not None and again.number == 0
-
-
-def test_no_more_trials_than_asked_for_and_more_may_be_asked_for(tmp_path: Path) -> None:
-    tuning = tunings(tmp_path)()
-    for number in range(TUNE.trials):
-        trial = tuning.begin()
-        assert trial is not None and trial.number == number
-        assert tuning.attempt(trial, lambda run, watch: ended(1.0))
-    assert tuning.begin() is None and tuning.is_complete()
-    more = replace(SWEEP, tune=replace(TUNE, trials=4))
-    trial = tunings(tmp_path, more)().begin()
-    assert trial is not None and trial.number == TUNE.trials
-
-
-def test_diverged_and_pruned_trials_are_not_chosen(tmp_path: Path) -> None:
-    sweep = replace(SWEEP, tune=replace(TUNE, trials=8, pruner="median"))
-    tuning = tunings(tmp_path, sweep)()
-
-    def do(run: Run, watch: Callable[[int, float | None], None]) -> Result:
-        if run.trial == 0:
-            return ended(0.1, "diverged")
-        value = 50.0 if run.trial == 7 else 9.0 - (run.trial or 0)
-        for step in (10, 20, 30):  # the first five that finish are never pruned
-            watch(step, value)
-        return ended(value if run.trial != 3 else 0.5)
-
-    while (trial := tuning.begin()) is not None:
-        assert tuning.attempt(trial, do)
-    states = [one.state.name for one in tuning._trials()]
-    assert states == ["PRUNED"] + 6 * ["COMPLETE"] + ["PRUNED"]
-    assert tuning._trials()[0].user_attrs["diverged"] is True
-    assert [run.trial for run in tuning.chosen()] == [3]
-
-
-def test_an_interrupted_trial_stays_open(tmp_path: Path) -> None:
-    tuning = tunings(tmp_path)()
-    trial = tuning.begin()
-    assert trial is not None
-    assert not tuning.attempt(trial, lambda run, watch: ended(1.0, "interrupted"))
-    assert not tuning.is_complete() and tuning.is_waiting() and not tuning.is_waiting({0})
-    again = tuning.take_up()
-    assert again is not None and again.number == 0
-    assert tuning.take_up({0}) is None
-
-
-def test_trials_are_judged_by_the_mean_over_their_seeds(tmp_path: Path) -> None:
-    sweep = replace(SWEEP, tune=replace(TUNE, trials=2, seeds=(100, 101)))
-    tuning = tunings(tmp_path, sweep)()
-    best = {(0, 100): 1.0, (0, 101): 4.0, (1, 100): 2.0, (1, 101): 2.5}
-    while (trial := tuning.begin()) is not None:
-        tuning.attempt(trial, lambda run, watch: ended(best[run.trial or 0, run.settings.seed]))
-    assert [run.trial for run in tuning.chosen()] == [1, 1]
-
-
 # --- a whole sweep --------------------------------------------------------------------------------
 
 
@@ -296,26 +135,52 @@ def test_nothing_is_done_twice(
     swept: tuple[Path, list[Message], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Message] = []
-    worker(SWEEP, swept[0], told.append).work()
-    assert told == []
+    one = worker(SWEEP, swept[0], told.append)
+    one.work()
+    assert told == [] and one.is_done()
+    more = replace(SWEEP, seeds=(0, 1, 2))
+    assert not worker(more, swept[0]).is_done()
+    assert not worker(replace(SWEEP, tune=replace(TUNE, trials=4)), swept[0]).is_done()
+    monkeypatch.setattr(multiprocessing, "get_context", None)  # no worker is started
+    assert pool.run(SWEEP, [place(swept[0])], ["all"]).left == 0
 
 
 def test_another_sweep_is_refused_more_seeds_are_not(
     swept: tuple[Path, list[Message], int],
 ) -> None:
     out = swept[0]
-    with pytest.raises(ValueError, match=r"common.*another folder"):
+    with pytest.raises(ValueError, match="steps None there, 7 here; take another folder"):
         worker(replace(SWEEP, common={"steps": 7}), out)
-    with pytest.raises(ValueError, match="search"):
+    with pytest.raises(ValueError, match="seed 0 there, 1 here"):
         worker(replace(SWEEP, tune=replace(TUNE, seed=1)), out)
+    with pytest.raises(ValueError, match="device 'cpu' there, 'cuda' here"):
+        claim(out, Head.of(SWEEP, Line("line", "tiny"), "cuda:1"))
     worker(replace(SWEEP, seeds=(0, 1, 2)), out)
+
+
+def test_a_folder_that_does_not_name_its_device_goes_on(tmp_path: Path) -> None:
+    head = Head.of(SWEEP, Line("line", "tiny"))
+    claim(tmp_path, head)
+    written = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
+    assert written.pop("device") == "cpu"
+    (tmp_path / "sweep.json").write_text(json.dumps(written), encoding="utf-8")
+    for device in ("cpu", "cuda"):
+        claim(tmp_path, Head.of(SWEEP, Line("line", "tiny"), device))
+    assert head_of(tmp_path) == replace(head_of(tmp_path), device=None)
+
+
+def test_what_stands_in_a_folder_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"has index\.html, but no sweep\.json"):
+        worker(SWEEP, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
 
 
 def test_the_comparison_is_what_the_logs_say(swept: tuple[Path, list[Message], int]) -> None:
     out = swept[0]
     found = compare(head_of(out), all_rows(out), reference="SGD")
     best: dict[str, dict[int, float]] = {"CD": {}, "SGD": {}}
-    reached: dict[str, list[int]] = {"CD": [], "SGD": []}
+    reached: dict[str, list[float]] = {"CD": [], "SGD": []}
     for name in best:
         for folder in out.glob(f"report/{name}/*"):
             seed = json.loads((folder / "settings.json").read_text())["seed"]
@@ -324,33 +189,44 @@ def test_the_comparison_is_what_the_logs_say(swept: tuple[Path, list[Message], i
     for name in best:
         for folder in out.glob(f"report/{name}/*"):
             looks = list(lines(folder, "validation"))
-            reached[name] += [one["step"] for one in looks if one["loss"] <= target][:1]
+            good = [one["step"] for one in looks if one["loss"] <= target]
+            reached[name].append(good[0] if good else math.inf)
     assert found.target == target
     for one in found.compared:
         assert one.best is not None
         assert one.best.mean == pytest.approx(statistics.fmean(best[one.label].values()))
         steps = reached[one.label]
-        assert (one.steps and one.steps[0]) == (statistics.median(steps) if steps else None)
-        assert (one.seeds, one.reached, one.diverged, one.unfinished) == (2, len(steps), 0, 0)
-    assert len(reached["SGD"]) == 2
+        came = sum(map(math.isfinite, steps))
+        ends = (statistics.median(steps), min(steps), max(steps))
+        assert one.steps == (ends if came else None)
+        assert (one.seeds, one.reached, one.diverged, one.unfinished) == (2, came, 0, 0)
+        if came == 2:
+            assert one.seconds is not None and one.ms_per_step is not None
+            assert 1e3 * one.seconds == pytest.approx(ends[0] * one.ms_per_step)
+    assert all(map(math.isfinite, reached["SGD"]))
     cd = next(one for one in found.compared if one.label == "CD")
     differences = [best["CD"][seed] - best["SGD"][seed] for seed in (0, 1)]
     assert cd.difference is not None
     assert cd.difference.mean == pytest.approx(statistics.fmean(differences))
-    assert all(len(one.values) == 3 for one in found.scanned)  # the scan and its trial
+    for one in found.scanned:  # the scan and its trial
+        assert list(one.values) == pytest.approx([one.chosen * x for x in (0.5, 1, 2)])
+        assert one.chosen in one.values
     for one in found.searched:
         assert one.curve[-1] == pytest.approx(one.best) and one.trials == 3
     with pytest.raises(ValueError, match="no row 'Adam'; there are CD, SGD"):
         compare(head_of(out), all_rows(out), reference="Adam")
 
 
-def test_the_report_needs_the_logs_alone(swept: tuple[Path, list[Message], int]) -> None:
+def test_the_report_needs_the_logs_alone(
+    swept: tuple[Path, list[Message], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = swept[0]
     report(out, command="again")
     names = ("results.json", "report.md", "index.html")
     first = {name: (out / name).read_text(encoding="utf-8") for name in names}
     for name in (*names, "study.journal"):
         (out / name).rename(out / f"old-{name}")
+    monkeypatch.setattr("dashpot.analysis.sweep.report.saved", lambda out, drawings: [])
     report(out, command="again")
     for name in ("results.json", "report.md"):
         assert (out / name).read_text(encoding="utf-8") == first[name]
@@ -358,6 +234,7 @@ def test_the_report_needs_the_logs_alone(swept: tuple[Path, list[Message], int])
     for title in ("Comparison", "Time and memory", "Search", "Best of k trials", "Range of good"):
         assert title in first["report.md"] and f"<h2>{title}" in first["index.html"]
     assert first["index.html"].count("<img") == 4
+    assert "85\N{NO-BREAK SPACE}%" in first["index.html"]  # a number and its % on one line
     assert len(json.loads(first["results.json"])["runs"]) == len(SWEEP)
 
 
@@ -393,129 +270,77 @@ def test_what_is_unfinished_counts_for_nothing(swept: tuple[Path, list[Message],
             assert np.array_equal(mean.get_ydata(), [look.value for look in ended.looks])
 
 
+def test_a_seed_that_never_came_there_counts(swept: tuple[Path, list[Message], int]) -> None:
+    """Its steps are infinite: with one of two seeds the median is, and no seconds are told."""
+    out = swept[0]
+    every = [row for row in all_rows(out) if row.label == "SGD" and row.kind == "report"]
+    target = sorted(row.value for row in every if row.value is not None)[0]
+    (one,) = compare(head_of(out), every, target=target).compared
+    assert one.reached == 1 and one.seconds is None and one.steps is not None
+    assert one.steps[0] == one.steps[2] == math.inf and math.isfinite(one.steps[1])
+    found = compare(head_of(out), [*every[1:], replace(every[0], state="unfinished")])
+    cells = next(table for table in tables(found) if table.title == "Time and memory").cells
+    assert cells[0][3] == "1 of 1"
+
+
+@pytest.mark.parametrize("larger_is_better", [False, True])
+def test_scan_is_drawn_at_the_factor_of_the_chosen_lr(
+    larger_is_better: bool, swept: tuple[Path, list[Message], int]
+) -> None:
+    """What is far on the bad side is an arrow at the edge, what diverged a cross beyond it."""
+    head = replace(head_of(swept[0]), larger_is_better=larger_is_better)
+    costs = {1.0: 1.2, 2.0: 1.1, 4.0: 1.0, 8.0: 1.3, 16.0: 90.0, 32.0: None}
+    values = {lr: None if cost is None else head.cost(cost) for lr, cost in costs.items()}
+    scan = Scanned("SGD", 2.0, values, sensitivity(costs, 0.02))
+    found = replace(compare(head, []), scanned=[scan])
+    with canvas(size=(4.0, 3.0)) as (_, axes):
+        draw_scans(axes[0], found)
+        marked = {str(line.get_marker()): line for line in axes[0, 0].lines}
+        bottom, top = axes[0, 0].get_ylim()
+    points, arrow, cross = (marked[m] for m in ("o", "v" if larger_is_better else "^", "x"))
+    assert list(points.get_xdata()) == [0.5, 1, 2, 4]
+    assert (list(arrow.get_xdata()), list(cross.get_xdata())) == ([8], [16])
+    places = [head.cost(line.get_ydata()[0]) for line in (points, arrow, cross)]
+    assert places == sorted(places) and max(head.cost(y) for y in points.get_ydata()) < places[1]
+    assert all(bottom < y < top for line in marked.values() for y in line.get_ydata())
+
+
+def test_a_row_far_away_leaves_the_other_intervals_to_be_seen(
+    swept: tuple[Path, list[Message], int],
+) -> None:
+    one = next(row for row in all_rows(swept[0]) if row.kind == "report")
+    values = {"AdamW": 1.0, "CD": 1.01, "SGD": 0.98, "LDHD": 3.0}
+    every = [
+        replace(one, label=label, value=value, settings=replace(one.settings, seed=seed))
+        for label, value in values.items()
+        for seed in (0, 1)
+    ]
+    for some, scale in ((every, "symlog"), (every[:-2], "linear")):
+        with canvas(size=(4.0, 3.0)) as (_, axes):
+            draw_differences(axes[0], compare(head_of(swept[0]), some))
+            assert axes[0, 0].get_xscale() == scale
+
+
 def test_every_row_has_a_line_of_its_own(swept: tuple[Path, list[Message], int]) -> None:
     out = swept[0]
     one = next(row for row in all_rows(out) if row.kind == "report")
     grid = [replace(one, label="CD", trial=None, factor=float(n)) for n in range(1, 14)]
-    styles = _styles(compare(head_of(out), grid))
+    styles = styles_of(compare(head_of(out), grid))
     assert len({(style["color"], str(style["ls"])) for style in styles.values()}) == 13
 
 
 def test_what_was_seen_inside_is_in_the_report(tmp_path: Path) -> None:
-    known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0}), **KNOWN.known}
+    known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0})}
     sweep = replace(KNOWN, known=known, seeds=(0,), common={"look_every": 10})
     worker(sweep, tmp_path).work()
-    cd = next(one for one in report(tmp_path).compared if one.label == "CD")
+    (cd,) = report(tmp_path).compared
     looks = list(lines(tmp_path / "report/CD/seed-0", "look"))
     capped = [look["capped"] for look in looks]
     assert cd.inside is not None
+    kicks, cubic = (sum(look["letters"][name] for look in looks) for name in "BC")
+    assert cd.inside.taken["C"] == pytest.approx(-cubic / kicks) and set(cd.inside.taken) == {*"CD"}
     assert cd.inside.capped == (pytest.approx(statistics.fmean(capped)), max(capped))
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     for title in ("Effective momentum, CD, seed 0", "What each letter does to the energy, CD"):
         assert title in page
     assert "Inside the runs" in (tmp_path / "report.md").read_text(encoding="utf-8")
-
-
-def test_a_second_attempt_does_not_count_twice(capsys: pytest.CaptureFixture[str]) -> None:
-    """What was over before, and a trial's first seed that is read again, are counted once."""
-    show = _Show(replace(SWEEP, optimizers=("SGD",)), 1, {"a"})
-    for name in ("a", "b", "b"):
-        show.hear("worker 0", Message("over", name, "told"))
-    show.hear("worker 0", Message("failed", "c", "told"))
-    assert show.left == 3 + 2 + 2 - 3
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "nano tiny: 7 runs, 1 of them over"
-    assert told[-1] == "c: failed: told; 4 of 7 left"
-
-
-# --- what goes wrong ------------------------------------------------------------------------------
-
-
-def test_a_run_that_diverges_is_counted(tmp_path: Path) -> None:
-    sweep = replace(KNOWN, factors=(1.0, 1e30))
-    worker(sweep, tmp_path).work()
-    found = {one.label: one for one in compare(head_of(tmp_path), all_rows(tmp_path)).compared}
-    assert found["SGD, lr × 1e+30"].diverged == 2 and found["SGD"].diverged == 0
-    lost = found["SGD, lr × 1e+30"].best
-    assert lost is not None and lost.mean > 10  # the untrained network's; noise is 0.01
-
-
-def test_a_report_of_what_has_just_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PAUSE, "0.02")
-    worker(SWEEP, tmp_path, deadline=time.time() + 0.4).work()
-    found = report(tmp_path)
-    assert found.compared == [] and [one.unfinished for one in found.searched] == [1]
-
-
-def test_a_run_that_fails_leaves_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[Message] = []
-    one = worker(KNOWN, tmp_path, told.append)
-    batch = Line.batch
-
-    def fails(self: Line, step: int, size: int, seed: int) -> Any:
-        if seed == 1:
-            raise RuntimeError("no memory")
-        return batch(self, step, size, seed)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Line, "batch", fails)
-        one.work()
-    assert [m.text for m in told if m.kind == "failed"] == 2 * ["RuntimeError: no memory"]
-    assert sorted(row.state for row in all_rows(tmp_path)) == 2 * ["finished"] + 2 * ["unfinished"]
-    worker(KNOWN, tmp_path).work()
-    assert {row.state for row in all_rows(tmp_path)} == {"finished"}
-
-
-def test_when_it_is_time_runs_wait_with_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(PAUSE, "0.02")
-    worker(KNOWN, tmp_path, deadline=time.time() + 0.4).work()
-    states = [row.state for row in all_rows(tmp_path)]
-    assert "unfinished" in states and len(states) < len(KNOWN)
-    left = next(row for row in all_rows(tmp_path) if row.state == "unfinished")
-    assert (tmp_path / left.folder / "checkpoint.pt").exists()
-    monkeypatch.setenv(PAUSE, "0")
-    worker(KNOWN, tmp_path).work()
-    assert [row.state for row in all_rows(tmp_path)] == len(KNOWN) * ["finished"]
-
-
-def test_work_ends_when_nobody_listens(tmp_path: Path) -> None:
-    def gone(message: Message) -> None:
-        raise BrokenPipeError
-
-    worker(KNOWN, tmp_path, gone).work()
-    assert [row.state for row in all_rows(tmp_path)] == ["unfinished"]
-
-
-def _work(out: Path) -> None:
-    sweep_task.take_the_place_of("nano")
-    worker(replace(SWEEP, optimizers=("SGD",)), out).work()
-
-
-def test_a_killed_worker_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swept: tuple[Path, list[Message], int]
-) -> None:
-    """What another worker makes of what is left is what one alone would have made."""
-    monkeypatch.setenv(PAUSE, "0.03")
-    process = multiprocessing.get_context("spawn").Process(target=_work, args=(tmp_path,))
-    process.start()
-    until = time.monotonic() + 60
-    while not list(tmp_path.glob("tune/SGD/trial-0001*/checkpoint.pt")):
-        assert process.is_alive() and time.monotonic() < until
-        time.sleep(0.01)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    monkeypatch.setenv(PAUSE, "0")
-    left = all_rows(tmp_path)
-    assert [row.state for row in left] == ["finished", "unfinished"]
-    _work(tmp_path)
-    for row in all_rows(tmp_path):
-        other = swept[0] / row.folder
-        assert [look.value for look in row.looks] == [
-            one["loss"] for one in lines(other, "validation")
-        ]
-    assert len(all_rows(tmp_path)) == 3 + 2 + 2

@@ -10,7 +10,7 @@ from scipy import stats
 from dashpot.analysis.sweep.best_of_k import best_of_k
 from dashpot.analysis.sweep.differences import paired_difference
 from dashpot.analysis.sweep.sensitivity import sensitivity
-from dashpot.analysis.sweep.target import Look, Reached, time_to_target, worst_of_the_best
+from dashpot.analysis.sweep.target import Look, ms_per_step, steps_to_target, worst_of_the_best
 
 # --- paired differences ---------------------------------------------------------------------------
 
@@ -48,7 +48,11 @@ def test_student_interval_of_three_by_hand() -> None:
 
 
 def test_coverage_that_the_docstring_states() -> None:
-    """Five normal differences: P(|t₄| < 1.96 √(4/5)) = 84.5 %, and measured about that."""
+    """Five normal differences: P(|t₄| < 1.96 √(4/5)) = 84.5 %, and measured about that.
+
+    Lowest to highest of three misses zero when all have one sign: 2/2³.
+    """
+    assert 1 - 2 * stats.t.sf(1.959964 * math.sqrt(2 / 3), 2) == pytest.approx(1 - 2 / 8, abs=0.01)
     stated = 1 - 2 * stats.t.sf(1.959964 * math.sqrt(4 / 5), 4)
     assert stated == pytest.approx(0.85, abs=0.01)
     rng = np.random.default_rng(1)
@@ -127,12 +131,23 @@ def test_width_at_the_ends_and_beside_divergence() -> None:
 # --- time to target -------------------------------------------------------------------------------
 
 
-def test_time_to_target() -> None:
+def test_steps_to_target() -> None:
     looks = [Look(0, 0.0, 4.0), Look(10, 1.5, 2.0), Look(20, 3.0, 2.5), Look(30, 4.5, 1.0)]
-    assert time_to_target(looks, 2.0, larger_is_better=False) == Reached(10, 1.5)
-    assert time_to_target(looks, 1.9, larger_is_better=False) == Reached(30, 4.5)
-    assert time_to_target(looks, 0.9, larger_is_better=False) is None
-    assert time_to_target(looks, 3.0, larger_is_better=True) == Reached(0, 0.0)
+    assert steps_to_target(looks, 2.0, larger_is_better=False) == 10
+    assert steps_to_target(looks, 1.9, larger_is_better=False) == 30
+    assert steps_to_target(looks, 0.9, larger_is_better=False) == math.inf
+    assert steps_to_target(looks, 3.0, larger_is_better=True) == 0
     assert worst_of_the_best([1.0, 3.0, 2.0], larger_is_better=False) == 3.0
     assert worst_of_the_best([1.0, 3.0, 2.0], larger_is_better=True) == 1.0
     assert worst_of_the_best([], larger_is_better=True) is None
+
+
+def test_a_machine_that_stalls_changes_no_speed() -> None:
+    """3 ms a step; one interval in five takes a minute more, and a run of one look says nothing."""
+    seconds = 0.0
+    looks = [Look(0, 0.0, 1.0)]
+    for n in range(1, 11):
+        seconds += 0.03 + 60.0 * (n % 5 == 0)
+        looks.append(Look(10 * n, seconds, 1.0))
+    assert ms_per_step([looks, [Look(0, 0.0, 1.0)]]) == pytest.approx(3.0, rel=1e-9)
+    assert ms_per_step([looks[:1]]) is None
