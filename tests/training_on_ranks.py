@@ -23,8 +23,11 @@ RUNS: dict[str, dict[str, Any]] = {
     "fsdp": {"parallel": "fsdp"},
     "fsdp accumulate": {"parallel": "fsdp", "accumulate": 5, "clip": 0.3},
     "fsdp AdamW": {"parallel": "fsdp", "optimizer": "AdamW", "weight_decay": 0.1},
+    "fsdp Muon": {"parallel": "fsdp", "optimizer": "Muon", "weight_decay": 0.1},  # one has one row
 }
 """By name, what is not as by default."""
+
+LONG: dict[str, Any] = {"steps": 200, "evaluate_every": 100}
 
 
 def trained(folder: Path, name: str, **more: Any) -> Result:
@@ -37,7 +40,15 @@ def on_a_rank(rank: int, folder: Path) -> dict[str, Any]:
     for name in RUNS:
         found[name] = trained(folder / "two", name).test
         found[f"half {name}"] = trained(folder / "half", name).test
+    for parallel in ("ddp", "fsdp"):
+        found[f"{parallel} fp16"] = scaled(folder / f"{parallel} fp16", parallel=parallel).best
     return {**found, "loaded": loaded(), "stopped": interrupted(rank, folder)}
+
+
+def scaled(folder: Path, **changes: Any) -> Result:
+    """In fp16, whose largest number is near: twice the loss, and a step would be left out."""
+    task = Sine(dtype=torch.float32)
+    return train(task, settings(precision="fp16", evaluate_every=24, **changes), folder)
 
 
 def loaded() -> float:
@@ -79,7 +90,7 @@ class Interrupted(Sine):
 def interrupted(rank: int, folder: Path) -> tuple[str, int]:
     """Only the second of the processes is told to stop, at its fourth step."""
     task = Interrupted(Asked(4 if rank else 0))
-    result = train(task, settings(steps=200), folder / "stopped")
+    result = train(task, settings(**LONG), folder / "stopped")
     return result.status, result.steps
 
 

@@ -34,7 +34,9 @@ def load(folder: Path) -> dict[str, Any] | None:
         except FileNotFoundError:
             continue
         except _DAMAGES as error:
-            warnings.warn(f"{path} cannot be read, the one before is taken: {error}", stacklevel=2)
+            before = name == _NAME and (folder / _PREVIOUS).exists()
+            then = "the one before is taken" if before else "the run begins anew"
+            warnings.warn(f"{path} cannot be read, {then}: {error}", stacklevel=2)
             os.replace(path, folder / _DAMAGED)  # never to take the place of the one before
     return None
 

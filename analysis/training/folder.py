@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from .task import Task
 
 _SETTINGS, _LOCK = "settings.json", "lock"
 _OF_THE_TASK = ("name", "data")  # beside the settings, in their file
+_BEFORE = re.compile(r"lock|events|run\.json|tmp\w{8}")  # what a run may have before its settings
+_WRITTEN = r"(log|result|checkpoint|best).*"
 
 
 class BusyError(OSError):
@@ -49,9 +52,10 @@ def claim(folder: Path, task: Task, settings: Settings) -> None:
 
 
 def check(folder: Path, task: Task, settings: Settings) -> None:
-    """ValueError if the folder is for something else: other settings, or other data."""
+    """ValueError if the folder is for something else: other settings, other data, or no run."""
     path = folder / _SETTINGS
     if not path.exists():
+        check_no_others(folder, _WRITTEN)
         return
     theirs = read_json(path)
     about = {name: theirs.get(name) for name in _OF_THE_TASK}
@@ -65,14 +69,32 @@ def check(folder: Path, task: Task, settings: Settings) -> None:
         raise ValueError(f"{folder} holds a run of other settings ({told}); take another folder")
 
 
+def check_no_others(folder: Path, names: str = ".*") -> None:
+    """ValueError for a folder that holds something, but no run, not even one that was killed before
+    it could write its settings.
+
+    names  regular expression of what matters
+    """
+    if not folder.is_dir() or (folder / _SETTINGS).exists():
+        return
+    for path in sorted(folder.iterdir()):
+        is_empty_log = path.name == "log.jsonl" and not path.stat().st_size
+        is_fine = is_empty_log or _BEFORE.fullmatch(path.name)
+        if re.fullmatch(names, path.name) and not is_fine:
+            raise ValueError(f"{folder} holds {path.name} and no run; take another folder")
+
+
 def _head(task: Task, settings: Settings) -> dict[str, Any]:
     return {**settings.as_json(), "name": task.name, "data": task.source}
 
 
 def settings_of(folder: Path) -> Settings:
-    """The settings of the run in a folder."""
-    found = read_json(folder / _SETTINGS)
-    return Settings.from_json({k: v for k, v in found.items() if k not in _OF_THE_TASK})
+    """The settings of the run in a folder; ValueError names a file that has none."""
+    found = read_json(path := folder / _SETTINGS)
+    try:
+        return Settings.from_json({k: v for k, v in found.items() if k not in _OF_THE_TASK})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
+from ...integrators.optimizers.tensors import is_sharded
+
 OUTER = {
     *("tokens", "positions", "patches", "scores"),  # of the networks here
     *("embeddings", "wte", "wpe", "classifier", "head", "lm_head"),  # customary ones
@@ -29,7 +31,8 @@ class Muon(Optimizer):
 
     (five Newton–Schulz steps). The factor 0.2 √max(m, n) gives U the root mean square that
     AdamW's steps usually have, so lr and w mean what they mean there. Embeddings, the layer
-    that gives the scores, biases, norms and convolution kernels are AdamW's.
+    that gives the scores, biases, norms and convolution kernels are AdamW's. Of a matrix in
+    shards every process moves the whole.
 
     params        (name, parameter) pairs: names tell hidden matrices from others
     lr, momentum  of the matrices
@@ -86,10 +89,41 @@ class Muon(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             cls = AdamW if "betas" in group else torch.optim.Muon
-            one = cls.__new__(cls)  # works on this state and this group, and keeps nothing
-            one.__setstate__({"defaults": {}, "state": self.state, "param_groups": [group]})
-            one.step()
+            if cls is AdamW or not any(map(is_sharded, group["params"])):
+                _step(cls, self.state, group)
+                continue
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    _step_whole(matrix, self.state[matrix], group)
         return loss
+
+
+def _step(cls: type[Optimizer], state: Any, group: dict[str, Any]) -> None:
+    """One step of an optimizer that works on this state and this group, and keeps nothing."""
+    one = cls.__new__(cls)
+    one.__setstate__({"defaults": {}, "state": state, "param_groups": [group]})
+    one.step()
+
+
+def _step_whole(matrix: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+    """One step of Muon on a matrix in shards: every process moves all of it and keeps its rows.
+
+    On the shards themselves torch's refuses a matrix with fewer rows than processes, and rounds to
+    bfloat16 sums that are not those of one process.
+    """
+    from torch.distributed.tensor import DTensor, Replicate
+
+    def shard(whole: Tensor) -> Tensor:
+        everywhere = [Replicate()] * matrix.device_mesh.ndim
+        there = DTensor.from_local(whole, matrix.device_mesh, everywhere, run_check=False)
+        return there.redistribute(placements=matrix.placements)
+
+    whole = matrix.full_tensor()
+    whole.grad = matrix.grad.full_tensor()
+    found = {name: value.full_tensor() for name, value in state.items()}
+    _step(torch.optim.Muon, {whole: found}, {**group, "params": [whole]})
+    matrix.copy_(shard(whole))
+    state.update({name: shard(value) for name, value in found.items()})
 
 
 def _parted(params: Iterable[tuple[str, Tensor]]) -> tuple[dict[str, Any], dict[str, Any]]:

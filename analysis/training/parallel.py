@@ -23,12 +23,15 @@ def join(device: torch.device) -> tuple[Ranks, torch.device]:
     """The processes of torchrun, and the device of this one."""
     if device.type != "cuda":
         return Ranks(), device
-    if device.index is None:
-        device = torch.device(
-            "cuda", int(os.environ.get("LOCAL_RANK", torch.cuda.current_device()))
-        )
-    torch.cuda.set_device(device)
+    torch.cuda.set_device(device := own_device(device))
     return Ranks("cpu:gloo,cuda:nccl"), device
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The one of a process: under torchrun its own, where none is named."""
+    if device != torch.device("cuda"):
+        return device
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", torch.cuda.current_device())))
 
 
 def lay_out(network: nn.Module, how: Parallel, ranks: Ranks, device: torch.device) -> "Alone":

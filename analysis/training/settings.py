@@ -39,7 +39,7 @@ _LEAST = {  # of whole numbers
 class Settings:
     """A training run: what its folder is headed by, and what a resumed run must agree with.
 
-    task, setting    which task, how large: see `tasks.TASKS`
+    task, setting    which task, how large: see `tasks.TASKS`; the task's name begins so
     optimizer        a key of `methods.METHODS`
     hyperparameters  what that optimizer wants, lr among them
     word             order of its parts; None: the published one
@@ -101,7 +101,7 @@ class Settings:
                 f"optimizer must be one of {', '.join(METHODS)}; got {self.optimizer!r}"
             )
         method, given = METHODS[self.optimizer], self.hyperparameters
-        if set(given) != set(method.names):
+        if not set(method.names) - set(method.defaults) <= set(given) <= set(method.names):
             raise ValueError(
                 f"{self.optimizer} takes the hyperparameters {', '.join(method.names)}; got "
                 f"{', '.join(given) or 'none'}"

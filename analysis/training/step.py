@@ -37,13 +37,8 @@ class Step:
         device: torch.device,
         clip: float | None,
     ) -> None:
-        self._task, self._settings, self._layout, self._optimizer = (
-            task,
-            settings,
-            layout,
-            optimizer,
-        )
-        self._ranks, self._device = ranks, device
+        self._task, self._settings, self._layout = task, settings, layout
+        self._optimizer, self._ranks, self._device = optimizer, ranks, device
         self.clip = None if clip is None or math.isinf(clip) else clip
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "fp16")
         self._parameters = [*layout.network.parameters()]
@@ -62,10 +57,11 @@ class Step:
                 with self.autocast():
                     loss = self._task.loss(layout.module, (self._here(inputs), self._here(targets)))
                     loss = loss if weight == 1 else loss * weight
-                self.scaler.scale(
-                    loss * layout.processes if layout.processes > 1 else loss
-                ).backward()
+                self.scaler.scale(loss).backward()
             total = total + loss.detach()
+        if layout.processes > 1:  # not the loss: so much larger it would leave fp16's range sooner
+            grads = [each.grad for each in self._parameters if each.grad is not None]
+            torch._foreach_mul_(grads, layout.processes)  # type: ignore[reportPrivateImportUsage]
         self.scaler.unscale_(self._optimizer)
         if self.clip is not None:
             self.norm = clip_grad_norm_(self._parameters, self.clip)

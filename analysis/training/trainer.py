@@ -1,5 +1,6 @@
 """A network is trained: in a folder, resumable at any moment, to the same bits on the CPU."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from .parallel import join
 from .result import Result, Status
 from .running import Look, Training
 from .schedules import check_warmup
+from .session import Session
 from .settings import Settings
 from .task import Task
 
@@ -37,9 +39,9 @@ def train(
     test              look at the test data, once, with the best weights, after the last step
     tensorboard       write the numbers of the log for TensorBoard too, in `events`
     progress          called with (step, numbers) when there is news: "loss" (the mean since the
-                      last line of the log), "lr", "examples_per_second", "steps" of the whole
-                      run; "validation ..." after a look at these data; "resumed" once, where
-                      a run goes on
+                      last line of the log), "lr", "examples_per_second" since the last news,
+                      "steps" of the whole run; "validation ..." after a look at these data;
+                      "resumed" once, where a run goes on
 
     Files: settings.json once the network is made, log.jsonl, checkpoint.pt and the one before,
     best-STEP.pt (weights alone), result.json at the end. A run that has come to its end is not
@@ -48,11 +50,19 @@ def train(
     written is a warning, tried again later, and named in the result. torch's global generator is
     as before after the call. Under torchrun all processes call this, with the same arguments.
 
-    Raises ValueError for a folder that holds a run of other settings or data, for a warm-up as
-    long as the run, and for test data that the task has not; BusyError where another process
-    trains in the folder; ImportError for the extra `tensorboard`.
+    Raises ValueError for settings of another task, for a folder that holds a run of other settings
+    or data, for a warm-up as long as the run, and for test data that the task has not; BusyError
+    where another process trains in the folder; ImportError for the extra `tensorboard`.
     """
     folder = Path(folder)
+    if (
+        not re.match(rf"{re.escape(settings.task)}\b", task.name)
+        or task.setting != settings.setting
+    ):
+        raise ValueError(
+            f"the settings are for {settings.task}, {settings.setting}; the task is {task.name}, "
+            f"{task.setting}"
+        )
     if test and not task.has_test:
         raise ValueError(f"{task.name} has no test data; leave test out")
     if checkpoint_every is not None and checkpoint_every < 1:
@@ -65,10 +75,12 @@ def train(
         if known is not None and not (test and known.status == "finished" and known.test is None):
             return known
         with torch.random.fork_rng([here] if here.type == "cuda" else []):
-            run = Training(task, settings, folder, here, ranks, tensorboard=tensorboard)
+            training = Training(task, settings, here, ranks)
+            session = Session(training, folder, tensorboard=tensorboard)
             if not ranks.rank:
                 claim(folder, task, settings)
-            return run.to_the_end(checkpoint_every or run.evaluate_every, test, progress)
+            every = checkpoint_every or training.evaluate_every
+            return session.to_the_end(every, test, progress)
 
 
 @contextmanager

@@ -185,6 +185,17 @@ def test_other_settings_and_data_are_refused(tmp_path: Path) -> None:
         setattr(task, name, value)
         with pytest.raises(ValueError, match=f"(made up|sine) there, {value} here"):
             train(task, settings(), tmp_path)
+    (tmp_path / "settings.json").write_text('{"editor": "ed"}')
+    with pytest.raises(ValueError, match=r"settings\.json: Settings has no editor"):
+        train(Sine(), settings(), tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", "cosine"), ("setting", "small")])
+def test_settings_of_another_task_are_refused(name: str, value: str, tmp_path: Path) -> None:
+    setattr(task := Sine(), name, value)
+    with pytest.raises(ValueError, match=f"for sine, tiny; the task is .*{value}"):
+        train(task, settings(), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_network_that_cannot_be_made_has_no_folder(tmp_path: Path) -> None:
@@ -208,10 +219,18 @@ def test_the_other_processes_hear_of_a_damaged_folder(
     told: list[Any] = []
     ranks = SimpleNamespace(rank=0, size=2, from_first=told.append)
     monkeypatch.setattr(trainer, "join", lambda device: (ranks, device))
-    (tmp_path / "result.json").write_text("{")
-    with pytest.raises(ValueError, match=r"result\.json is damaged") as raised:
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(ValueError, match=r"settings\.json is damaged") as raised:
         train(Sine(), settings(), tmp_path)
     assert told == [raised.value]
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "result.json", "checkpoint.pt"])
+def test_files_of_somebody_else_are_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"holds {name} and no run; take another folder"):
+        train(Sine(), settings(), tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_one_process_to_a_folder(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.distributed as dist
 from ranks import on_ranks
-from small_training import STEPS, Sine, settings
-from training_on_ranks import RUNS, on_a_rank
+from small_training import STEPS, Sine, reached, settings
+from training_on_ranks import LONG, RUNS, on_a_rank, scaled
 from trainings import rounding
 
 from dashpot.analysis.training.trainer import train
@@ -68,6 +68,17 @@ def test_both_processes_have_the_result(
     assert abs(alone.test["loss"] - first[name]["loss"]) < rounding(STEPS)
 
 
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_the_range_of_fp16_is_that_of_one_process(
+    found: tuple[Path, list[dict[str, Any]]], parallel: str
+) -> None:
+    """To some units of its rounding, 2⁻¹¹: no step is left out."""
+    alone = reached(scaled(found[0] / "fp16"))
+    assert kept(found[0] / "fp16")["scaler"]["scale"] == 2.0**16
+    assert kept(found[0] / f"{parallel} fp16")["scaler"]["scale"] == 2.0**16
+    assert found[1][0][f"{parallel} fp16"] == pytest.approx(alone, rel=2e-3)
+
+
 def test_shards_that_were_looked_at_take_other_weights(
     found: tuple[Path, list[dict[str, Any]]],
 ) -> None:
@@ -88,8 +99,8 @@ def test_a_checkpoint_of_two_processes_is_continued_by_one(
     assert second["stopped"] == (status, steps)
     assert status == "interrupted" and 4 <= steps <= 14
     assert kept(folder / "stopped")["step"] == steps
-    train(Sine(), settings(steps=200), folder / "stopped")
-    train(Sine(), settings(steps=200), folder / "whole")
+    for which in ("stopped", "whole"):
+        train(Sine(), settings(**LONG), folder / which)
     one, other = (kept(folder / which)["network"] for which in ("whole", "stopped"))
     for key, weight in one.items():
         torch.testing.assert_close(other[key], weight, rtol=0, atol=1e-10)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_training import STEPS, Sine, left, same, settings
 
-from dashpot.analysis.training import checkpoint, log, running
+from dashpot.analysis.training import checkpoint, log, session
 from dashpot.analysis.training.task import Batch, Part
 from dashpot.analysis.training.trainer import Result, train
 
@@ -134,6 +134,23 @@ def test_saving_is_not_left(
     saved = checkpoint.load(tmp_path)
     assert saved is not None and saved["step"] >= 6
     assert not [*tmp_path.glob("tmp*")]
+    assert goes_on(tmp_path, whole)
+
+
+def test_losses_are_read_wholly(
+    tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line of the log with their mean lacks none of them."""
+    with monkeypatch.context() as patch:
+        read = session.mean_losses
+
+        def pressed(*args: Any) -> list[float]:
+            found = read(*args)
+            signalled(signal.SIGINT, 3)()
+            return found
+
+        patch.setattr(session, "mean_losses", pressed)
+        assert train(Sine(dropout=0.3), settings(), tmp_path).status == "interrupted"
     assert goes_on(tmp_path, whole)
 
 
@@ -273,18 +290,21 @@ def test_a_damaged_checkpoint_never_replaces_a_good_one(
     checkpoint.save(tmp_path, {"step": 1})
     checkpoint.save(tmp_path, {"step": 2})
     (tmp_path / "checkpoint.pt").write_bytes(b"no")
-    with pytest.warns(UserWarning, match="cannot be read"):
+    with pytest.warns(UserWarning, match="cannot be read, the one before is taken"):
         assert checkpoint.load(tmp_path) == {"step": 1}
     with full_disk(monkeypatch, "checkpoint.pt", 1), pytest.raises(OSError, match="No space"):
         checkpoint.save(tmp_path, {"step": 3})
     assert checkpoint.load(tmp_path) == {"step": 1}
+    (tmp_path / "checkpoint-previous.pt").write_bytes(b"no")
+    with pytest.warns(UserWarning, match="cannot be read, the run begins anew"):
+        assert checkpoint.load(tmp_path) is None
 
 
 def test_weights_that_are_not_finite_are_not_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A loss is finite until the step after: the checkpoint of that moment would be lost."""
-    monkeypatch.setattr(running, "finite", lambda *_: False)
+    monkeypatch.setattr(session, "finite", lambda *_: False)
     result = train(Sine(), settings(), tmp_path, test=True)
     assert checkpoint.load(tmp_path) is None
     assert (result.status, result.steps, result.test) == ("diverged", STEPS, None)

@@ -103,7 +103,7 @@ class Looks:
         size = int(self._layers.sizes.sum())
         line: dict[str, Any] = {"coordinates": size}
         if "kinetic" in columns:
-            line["kinetic"] = sum(columns["kinetic"])
+            line["kinetic"] = _total(columns["kinetic"])
         if letters:
             line["letters"] = letters
         for name in found.fractions:
@@ -128,6 +128,12 @@ class Looks:
         return line
 
 
+def _total(values: list[float | None]) -> float | None:
+    """None where one is not finite, as in steps that diverge."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
 def _ratio(hits: float, of: float) -> float | None:
     return hits / of if of else None
 
@@ -138,7 +144,7 @@ def _noise(
     trace, gradient_square, scale = numbers["noise"]
     line = {"trace": trace, "gradient_square": gradient_square, "scale": scale}
     friction, heat = numbers.get("friction"), numbers.get("heat")
-    if friction is not None and heat is not None and kinetic is not None:
+    if not (friction is None or heat is None or kinetic is None or scale is None):
         line["friction"] = friction
         line["temperature"] = temperature(heat * scale**2, size, h, friction)
         line["kinetic_temperature"] = 2 * kinetic / size

@@ -34,7 +34,7 @@ class Noise:
         ((own, weight),) = shares(batch, 1, training.ranks)
         half = len(own[0]) // 2
         one, other = (
-            _gradients(training, (own[0][at], own[1][at]))
+            _gradients(training, (own[0][at], own[1][at]), weight / 2)
             for at in (slice(half), slice(half, 2 * half))
         )
         size = 2 * half / len(own[0])  # an odd one is left out
@@ -78,14 +78,18 @@ def temperature(heat: float, coordinates: int, h: float, friction: float) -> flo
     return gradient_noise_temperature(h, math.sqrt(2 * heat / coordinates), friction)
 
 
-def _gradients(training: "Training", batch: Batch) -> dict[Tensor, Tensor]:
-    """Of the mean loss of some examples; parameters and their gradients are left alone."""
+def _gradients(training: "Training", batch: Batch, part: float) -> dict[Tensor, Tensor]:
+    """Of the mean loss of some examples; parameters and their gradients are left alone.
+
+    part  of the batch: an example then counts as in the step, so that what fits into the range of
+          float16 there does here
+    """
     params = [param for param in training.network.parameters() if param.requires_grad]
     inputs, targets = (tensor.to(training.device) for tensor in batch)
     with training.stepping.autocast():
         loss = training.task.loss(training.network, (inputs, targets))
     scaler = training.stepping.scaler
-    found: Sequence[Any] = torch.autograd.grad(scaler.scale(loss), params, allow_unused=True)
-    scale = scaler.get_scale() if scaler.is_enabled() else 1.0
+    found: Sequence[Any] = torch.autograd.grad(scaler.scale(loss * part), params, allow_unused=True)
+    scale = part * (scaler.get_scale() if scaler.is_enabled() else 1.0)
     pairs = zip(params, found, strict=True)
     return {param: grad / scale for param, grad in pairs if grad is not None}

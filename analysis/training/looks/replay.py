@@ -1,5 +1,6 @@
 """A step of one of our optimizers on copies of its state, letter by letter."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -179,9 +180,10 @@ def is_cubic(part: Part) -> bool:
 
 def feels_cap(substep: Substep) -> Tensor:
     """Where the cubic damping at least halves p²: 2chp² >= 1 just before it (G: cφp² >= 1)."""
-    part, before, after = substep.part, substep.before, substep.after
+    part = substep.part
     linear = exp(-part.gamma * substep.time) if isinstance(part, CubicLinearDamping) else 1.0
-    return (before != 0) & (2 * (after * after) <= (before * before) * (linear * linear))
+    left = (substep.after / substep.before).abs()  # squares of momenta under- and overflow
+    return math.sqrt(2) * left <= linear
 
 
 @torch.no_grad()
