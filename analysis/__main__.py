@@ -2,34 +2,29 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import version
-from typing import TypeAlias
+from typing import Any
 
 import tyro
 
-from .commands.convert import Convert
 from .commands.errors import BadCallError
-from .commands.map import Map
-from .commands.study import Study
-from .commands.sweep import SweepCommand
-from .commands.train import TrainCommand
-from .commands.word import Describe
 
-Command: TypeAlias = Study | Describe | Convert | Map | TrainCommand | SweepCommand
-
-COMMANDS: dict[str, type[Command]] = {
-    "study": Study,
-    "word": Describe,
-    "convert": Convert,
-    "map": Map,
-    "train": TrainCommand,
-    "sweep": SweepCommand,
+COMMANDS = {
+    "study": "Study",
+    "word": "Describe",
+    "convert": "Convert",
+    "map": "Map",
+    "train": "TrainCommand",
+    "sweep": "SweepCommand",
 }
+"""A module of `commands`, and its class; only the one that is asked for is loaded."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,19 +33,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given == ["--version"]:
         print(f"dashpot {version('dashpot')}")
         return 0
+    speaks = os.environ.get("LOCAL_RANK", "0") == "0"  # processes of torchrun all say the same
     try:
         command = _parse(given)
         command.check()
         return command.run()
     except BadCallError as error:
-        print(f"dashpot: {error}", file=sys.stderr)
+        if speaks:
+            print(f"dashpot: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("dashpot: interrupted before anything was finished", file=sys.stderr)
+        if speaks:
+            print("dashpot: interrupted before anything was finished", file=sys.stderr)
         return 130
 
 
-def _parse(arguments: Sequence[str]) -> Command:
+def _class_of(command: str) -> Any:
+    return getattr(import_module(f".commands.{command}", __package__), COMMANDS[command])
+
+
+def _parse(arguments: Sequence[str]) -> Any:
     """tyro's parser, with its errors as one line."""
     first = arguments[0] if arguments else ""
     if not first.startswith("-") and first not in COMMANDS:
@@ -60,8 +62,10 @@ def _parse(arguments: Sequence[str]) -> Command:
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
+            if first in COMMANDS:
+                return tyro.cli(_class_of(first), prog=f"dashpot {first}", args=arguments[1:])
             return tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
+                {command: _class_of(command) for command in COMMANDS},
                 prog="dashpot",
                 description="Optimizers as damped mechanical systems, simulated and checked.",
                 args=list(arguments),
@@ -77,7 +81,7 @@ def _with_hint(message: str, command: str) -> str:
     wrong = re.match(r"Unrecognized (?:or misplaced )?options: (--[\w-]+)", message)
     if wrong is None or command not in COMMANDS:
         return message
-    options = [f"--{field.name.replace('_', '-')}" for field in fields(COMMANDS[command])]
+    options = [f"--{field.name.replace('_', '-')}" for field in fields(_class_of(command))]
     close = get_close_matches(wrong[1], options, 1)
     return f"{message}; did you mean {close[0]}?" if close else message
 
@@ -103,6 +107,6 @@ def _one_line(boxed: str) -> str:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    if not given or given[0].startswith("-"):
+    if given != ["--version"] and (not given or given[0].startswith("-")):
         given = ["study", *given]  # python -m dashpot.analysis --quick is dashpot study --quick
     sys.exit(main(given))

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchdiffeq
-from scipy.integrate import DOP853, LSODA, Radau
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,7 +16,7 @@ from .field import Field
 from .start import first_state, on_tensors, refuse_shapes
 from .trajectory import Status, Trajectory, record
 
-SCIPY: dict[str, Any] = {"DOP853": DOP853, "LSODA": LSODA, "Radau": Radau}
+SCIPY = ("DOP853", "LSODA", "Radau")
 TORCHDIFFEQ = ("dopri5", "dopri8")
 
 
@@ -249,6 +247,8 @@ def _by_scipy(
     bar: Any,
 ) -> _Outcome:
     """Step one of scipy's solvers by hand, so that whatever ends a run loses nothing."""
+    from scipy import integrate  # half a second, for optimizers too if it were done above
+
     times: list[float] = []
     states: list[np.ndarray] = []
     status: Status = "finished"
@@ -262,7 +262,7 @@ def _by_scipy(
     with np.errstate(all="ignore"), warnings.catch_warnings():  # overflow is told by the status
         warnings.simplefilter("ignore")
         try:
-            solver = SCIPY[method](
+            solver = getattr(integrate, method)(
                 lambda _, y: problem.rate_numpy(y), 0.0, y, until, rtol=rtol, atol=atol
             )
             idle = 0
@@ -305,6 +305,8 @@ def _by_scipy(
 def _by_torchdiffeq(
     problem: _Problem, grid: np.ndarray, method: str, rtol: float, atol: float, bar: Any
 ) -> _Outcome:
+    import torchdiffeq
+
     latest: list[Any] = [0.0, problem.start]
 
     def rate(t: Tensor, y: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Values of a command's options, read and checked before any work."""
 
 import math
+import os
 import tempfile
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ..training.parallel import own_device
 from .errors import BadCallError
 
 
@@ -64,12 +66,17 @@ def known(what: str, name: str, names: Iterable[str]) -> None:
 
 
 def check_device(name: str) -> None:
-    """BadCallError unless it is a CPU or a CUDA device that is here."""
+    """BadCallError unless it is a CPU or a CUDA device that is here, under torchrun one for each
+    process.
+    """
     try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
+        if name.partition(":")[0] not in ("cpu", "cuda"):
             raise RuntimeError("only cpu and cuda are supported")
-        torch.zeros(1, device=device)
+        device, processes = torch.device(name), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        there = torch.cuda.device_count()
+        if device == torch.device("cuda") and there < processes > 1:
+            raise RuntimeError(f"{processes} processes, but {there} of them")
+        torch.zeros(1, device=own_device(device))
     except Exception as error:
         first = str(error).splitlines()[0]
         raise BadCallError(f"--device {name} cannot be used: {first}") from None

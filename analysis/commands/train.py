@@ -1,8 +1,8 @@
 """`dashpot train nano --optimizer CD --lr 0.5 --gamma 0.00375 --c 1.87e5`: a network is trained."""
 
-import json
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 import tyro
 
 from ..training.events import writer
-from ..training.folder import BusyError
+from ..training.folder import BusyError, check_no_others
 from ..training.methods import METHODS
 from ..training.parallel import join
 from ..training.published import published
@@ -22,19 +22,10 @@ from ..training.task import Setting, Task
 from ..training.tasks import TASKS
 from ..training.trainer import train
 from .errors import BadCallError
+from .hyperparameters import HYPERPARAMETERS, hyperparameters, others
 from .options import check_device, check_folder, known
 from .training import Bar, summary
 
-_HYPERPARAMETERS = tuple({name: None for method in METHODS.values() for name in method.names})
-_RELATED = {  # what plays a part in the ones and in the others
-    "gamma": ("momentum", "beta1"),
-    "momentum": ("gamma", "beta1"),
-    "beta1": ("gamma", "momentum"),
-    "alpha": ("beta2",),
-    "beta2": ("alpha",),
-    "mu": ("c",),
-    "c": ("mu",),
-}
 _AS_PLANNED = (
     "steps", "batch_size", "accumulate", "evaluate_every", "clip", "schedule", "warmup", "final",
     "weight_decay", "precision", "parallel", "look_every",
@@ -140,6 +131,8 @@ class TrainCommand:
         check_device(self.device)
         check_folder("out", self.out or Path("runs"))
         try:
+            if self.out is not None:
+                check_no_others(self.out)
             self._settings("full")
             if self.tensorboard:
                 writer()
@@ -215,41 +208,15 @@ class TrainCommand:
             self._hyperparameters(),
             word=self.word,
             seed=self.seed,
-            options=self._options(),
+            options=others(self.options),
             **{name: getattr(self, name) for name in _AS_PLANNED},
         )
 
     def _hyperparameters(self) -> dict[str, float]:
-        """What is given, on top of what is published."""
-        names = METHODS[self.optimizer].names
-        given = self._given(_HYPERPARAMETERS)
-        has = f"it has {', '.join(map(_option, names))}"
-        for name in given:
-            if name not in names:
-                meant = next((other for other in _RELATED.get(name, ()) if other in names), None)
-                hint = f"; did you mean {_option(meant)}?" if meant else ""
-                raise BadCallError(f"{self.optimizer} has no {_option(name)}; {has}{hint}")
-        values = given
+        paper: Mapping[str, float] = {}
         if self.published:
             paper = published(self.task, self.optimizer, frictionless=self.frictionless)
-            values = {**paper, **given}
-        missing = [_option(name) for name in names if name not in values]
-        if missing:
-            raise BadCallError(f"{self.optimizer} needs {', '.join(missing)}, or --published")
-        return {name: values[name] for name in names}
-
-    def _options(self) -> dict[str, Any]:
-        """NAME=VALUE, a value as in JSON, or a word."""
-        found: dict[str, Any] = {}
-        for text in self.options:
-            name, equals, value = text.partition("=")
-            if not name or not equals:
-                raise BadCallError(f"--options must be NAME=VALUE; got {text!r}")
-            try:
-                found[name] = json.loads(value)
-            except ValueError:
-                found[name] = value
-        return found
+        return hyperparameters(self.optimizer, self._given(HYPERPARAMETERS), paper)
 
     def _given(self, names: tuple[str, ...]) -> dict[str, Any]:
         """What is not as by default."""
@@ -265,7 +232,7 @@ class TrainCommand:
             return self.out
         words = [self._task.name, self._task.setting, self.optimizer, self.word]
         words += ["published" * self.published, "frictionless" * self.frictionless]
-        for name, value in self._given((*_HYPERPARAMETERS, *_AS_PLANNED)).items():
+        for name, value in self._given((*HYPERPARAMETERS, *_AS_PLANNED)).items():
             words.append(value if isinstance(value, str) else f"{name}{value:.12g}")
         words += [*self.options, f"seed{self.seed}"]
         return Path("runs", "-".join(re.sub(r"[^\w.=+]+", "-", word) for word in words if word))
@@ -283,7 +250,3 @@ class TrainCommand:
             f"{self._parameters:,} parameters, {name} ({values}), {steps:,} steps of "
             f"{settings.batch_size or task.plan.batch_size}"
         )
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -16,6 +16,8 @@ _LOOK = "validation "  # before the name of a number from the validation data
 class Bar:
     """Loss, validation and throughput: a bar on a terminal, else a line for each validation.
 
+    Throughput is that of the steps since what was shown before.
+
     steps  of the whole run; a resumed one begins where it was
     quiet  say nothing
     """
@@ -26,11 +28,18 @@ class Bar:
         hidden = quiet or not sys.stderr.isatty()
         self._bar = tqdm(total=steps, unit="step", dynamic_ncols=True, disable=hidden)
         self._has_begun = False
+        self._step = 0  # of the last news
+        self._since, self._time = 0, 0.0  # steps since what was shown, and by their rates how long
+        self._speed = ""
 
     def __call__(self, step: int, numbers: dict[str, float]) -> None:
         if "resumed" in numbers and not self._quiet:
             tqdm.write(f"goes on after step {step} of {self._steps}", file=sys.stderr)
         self._numbers |= numbers
+        if rate := numbers.get("examples_per_second"):
+            self._since += step - self._step
+            self._time += (step - self._step) / rate
+        self._step = step
         if not self._bar.disable:
             if not self._has_begun:  # what earlier sessions did does not count as speed
                 self._bar.initial = self._bar.n = self._bar.last_print_n = step
@@ -55,8 +64,12 @@ class Bar:
         found = self._numbers
         names = ["loss", *(name for name in found if name.startswith(_LOOK))]
         parts = [f"{name} {found[name]:.4f}" for name in names if name in found]
-        if "examples_per_second" in found:
-            parts.append(f"{found['examples_per_second']:.3g} examples/s")
+        if self._time:
+            speed = self._since / self._time
+            self._speed = f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"
+            self._since, self._time = 0, 0.0
+        if self._speed:
+            parts.append(f"{self._speed} examples/s")
         return ", ".join(parts)
 
 

@@ -4,6 +4,7 @@ Every function draws into the axes it is given (a new figure without) and return
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,25 +112,32 @@ def plot_letters(folder: Path, *, axes: tuple[Axes, Axes] | None = None) -> tupl
     )
     steps = [look["step"] for look in looks]
     others = itertools.cycle(OTHERS)
-    for letter in looks[0]["audit"]:
+    largest = 0.0
+    for letter in dict.fromkeys(letter for look in looks for letter in look["audit"]):
         values = _numbers(look["audit"].get(letter) for look in looks)
         shade = LETTERS.get(letter) or (CONVERSION if letter == "B" else next(others))
         above.plot(steps, values, "o-", ms=2.5, lw=1.2, color=shade, label=letter)
+        largest = max(largest, np.abs(values[np.isfinite(values)]).max(initial=0.0))
     total = _numbers(_sum(look["audit"].values()) for look in looks)
-    above.plot(steps, total, color="k", lw=2.5, alpha=0.25, label="all letters", zorder=0)
-    largest = np.nanmax(np.abs([list(_numbers(look["audit"].values())) for look in looks]))
-    above.set_yscale("symlog", linthresh=1e-3 * largest)
+    above.plot(
+        steps, total, "o-", ms=5, lw=2.5, color="k", alpha=0.25, label="all letters", zorder=0
+    )
+    if largest:  # a power of ten, so that the labels beside 0 are a decade away from it
+        above.set_yscale("symlog", linthresh=10.0 ** math.floor(math.log10(1e-3 * largest)))
     above.axhline(0.0, color="0.6", lw=0.8, zorder=0)
     above.set_ylabel("change of E in a step")
     above.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     above.set_title(_label(settings_of(folder)), fontsize=9)
-    for name, label, style in (
-        ("temperature", "of the gradient's noise", "-"),
-        ("kinetic_temperature", "kinetic, of p", (0, (4, 2))),
+    for name, label, style, marker in (
+        ("temperature", "of the gradient's noise", "-", "o"),
+        ("kinetic_temperature", "kinetic, of p", (0, (4, 2)), "x"),
     ):
         values = _numbers(look.get("noise", {}).get(name) for look in looks)
-        below.plot(steps, values, color="#D55E00", lw=1.2, ls=style, label=label)
-    below.set_yscale("log")
+        below.plot(
+            steps, values, color="#D55E00", lw=1.2, ls=style, marker=marker, ms=3.5, label=label
+        )
+    if any(np.any(np.asarray(line.get_ydata()) > 0) for line in below.lines):
+        below.set_yscale("log")
     below.set_ylabel("temperature")
     below.set_xlabel("step")
     below.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1.0))

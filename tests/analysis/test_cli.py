@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 import pytest
 
+from dashpot import analysis
+from dashpot.analysis import public
 from dashpot.analysis.__main__ import main
 from dashpot.analysis.study.cases import cases
 
@@ -71,6 +73,25 @@ def test_the_version(capsys):
     assert capsys.readouterr().out == f"dashpot {version('dashpot')}\n"
 
 
+def test_a_command_loads_what_it_needs_alone():
+    """Figures, statistics and solvers would double the time to the first line."""
+    program = (
+        "import sys; from dashpot.analysis.__main__ import main; main(['train', 'tea'])\n"
+        "print(*{'matplotlib', 'scipy', 'sklearn', 'torchdiffeq', 'sympy'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "no task 'tea'" in done.stderr
+    assert done.stdout == "\n"
+
+
+def test_all_that_is_offered_is_there():
+    assert set(public.__all__) <= set(dir(analysis))
+    for name in public.__all__:
+        assert getattr(analysis, name).__module__.startswith("dashpot.analysis.")
+    with pytest.raises(AttributeError, match="decay_rat"):
+        getattr(analysis, "decay_rat")  # noqa: B009
+
+
 def test_help_ends_well(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["study", "--help"])
@@ -87,6 +108,7 @@ def test_one_section_from_the_shell_and_overwrite(tmp_path):
         "-m",
         "dashpot.analysis",
         "study",
+        "--quick",
         "--only",
         "order",
         "--out",

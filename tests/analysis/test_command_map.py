@@ -80,10 +80,8 @@ def test_the_step_size_is_also_called_lr(tmp_path):
     assert (named[0]["final_energy"] == named[1]["final_energy"]).all()
 
 
-def test_a_broken_off_map_goes_on(tmp_path, monkeypatch, capsys):
-    arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "10")
-    whole = mapped(tmp_path, *arguments)
-    (tmp_path / "map.npz").unlink()
+def cut_after_64(monkeypatch):
+    """From now on the second chunk of 64 trajectories is interrupted; the list is of all chunks."""
     run, calls = Chunk.run, []
 
     def second_is_interrupted(self, engine, tell):
@@ -94,6 +92,14 @@ def test_a_broken_off_map_goes_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(Chunk, "run", second_is_interrupted)
     monkeypatch.setattr(Job, "chunk_size", lambda self, asked, ranks: 64)
+    return calls
+
+
+def test_a_broken_off_map_goes_on(tmp_path, monkeypatch, capsys):
+    arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "10")
+    whole = mapped(tmp_path, *arguments)
+    (tmp_path / "map.npz").unlink()
+    calls = cut_after_64(monkeypatch)
     broken = mapped(tmp_path, *arguments, code=130)
     assert broken.status == "interrupted" and broken.computed.sum() == 64
     assert "\nthe same command computes the rest" in capsys.readouterr().out
@@ -130,16 +136,7 @@ def test_ctrl_c_while_it_is_drawn_is_told_as_that(tmp_path, monkeypatch, capsys)
 
 def test_shares_are_of_what_is_computed(tmp_path, monkeypatch, capsys):
     """64 of 144 trajectories, those of the least friction, of which some reach 1e3 at once."""
-    run, calls = Chunk.run, []
-
-    def second_is_interrupted(self, engine, tell):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        run(self, engine, tell)
-
-    monkeypatch.setattr(Chunk, "run", second_is_interrupted)
-    monkeypatch.setattr(Job, "chunk_size", lambda self, asked, ranks: 64)
+    cut_after_64(monkeypatch)
     arguments = ("CD", "rosenbrock", *RANGES[:-1], "12", "--steps", "9", "--target", "1e3")
     found = mapped(tmp_path, *arguments, code=130)
     assert found.computed.sum() == 64

@@ -57,8 +57,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["nano", *CD, "--options", "fusd=true"], ["fusd", "did you mean fused?"]),
         (["nano", *CD, "--checkpoint-every", "0"], ["--checkpoint-every", ">= 1", "0"]),
         (["nano", *CD, "--seed", "-1"], ["seed", ">= 0", "-1"]),
-        (["nano", *CD, "--device", "abacus"], ["--device", "abacus"]),
+        (["nano", *CD, "--device", "abacus"], ["--device abacus", "used: only cpu and cuda"]),
         (["nano", *CD, "--out", "file"], ["--out", "file", "Not a directory"]),
+        (["nano", *CD, "--out", "thesis"], ["thesis holds log.jsonl and no run", "another folder"]),
         (["nano", *CD, "--download"], ["--download", "--data-dir"]),
         (["nano", *CD, "--data-dir", "nowhere"], ["nowhere", "no folder"]),
         (["nano", *CD, "--frictionless"], ["--frictionless", "--published"]),
@@ -73,6 +74,8 @@ def test_bad_calls(
     arguments: list[str], words: list[str], here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (here / "file").write_text("")
+    (here / "thesis").mkdir()
+    (here / "thesis" / "log.jsonl").write_text("somebody's\n")
     assert main(["train", *arguments]) == 2
     shown = capsys.readouterr()
     error = shown.err.splitlines(keepends=True)[-1]
@@ -80,6 +83,25 @@ def test_bad_calls(
     for word in words:
         assert word in error
     assert not any((here / "runs").glob("*/*"))
+
+
+def test_a_run_that_was_killed_before_its_settings_were_written(here: Path) -> None:
+    (here / "killed").mkdir()
+    for name in ("lock", "log.jsonl", "tmpa1b2c3_4"):
+        (here / "killed" / name).touch()
+    assert main([*TINY, "--steps", "2", "--out", "killed"]) == 0
+
+
+def test_processes_of_a_machine_complain_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    for rank in ("0", "3"):
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert main(["train", "nano", *CD, "--device", "cuda"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "dashpot: --device cuda cannot be used: 4 processes, but 3 of them"
 
 
 def test_it_trains_what_it_was_asked_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +150,13 @@ def test_the_published_hyperparameters_and_others_in_their_place(here: Path) -> 
     found = settings_of(here / "two")
     assert found.hyperparameters == {**frictionless, "lr": 0.25}
     assert frictionless["gamma"] == 0 and found.clip == float("inf")
+
+
+def test_what_may_be_left_out_is_as_in_torch(here: Path) -> None:
+    plain = ("train", "nano", "--setting", "tiny", "--steps", "1", "--out", "run")
+    assert main([*plain, "--optimizer", "AdamW", "--lr", "1e-3", "--beta2", "0.95"]) == 0
+    expected = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.95}
+    assert settings_of(here / "run").hyperparameters == expected
 
 
 def test_interrupted_and_taken_up_again(
@@ -231,8 +260,21 @@ def test_the_bar_of_a_resumed_run(monkeypatch: pytest.MonkeyPatch) -> None:
         bar(200, {"loss": 1.25, "examples_per_second": 1234.0, "steps": 200.0})
     shown = terminal.getvalue()
     assert "200/200" in shown and "| 0/200" in shown
-    last = "loss 1.2500, validation loss 1.7500, validation accuracy 0.5000, 1.23e+03 examples/s"
+    last = "loss 1.2500, validation loss 1.7500, validation accuracy 0.5000, 1,234 examples/s"
     assert last in shown.split("\r")[-1]
+
+
+def test_throughput_is_since_what_was_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Here 20 steps at 1 and at 4 examples a second: 40 in 25 seconds; then none that is new."""
+    with Bar(100) as bar:
+        bar(20, {"loss": 1.5, "examples_per_second": 1.0})
+        bar(40, {"loss": 1.5, "examples_per_second": 4.0})
+        bar(40, {"validation loss": 1.75})
+        bar(50, {"validation loss": 1.5, "examples_per_second": 2500.0})
+    assert capsys.readouterr().err.splitlines() == [
+        "step 40 of 100: loss 1.5000, validation loss 1.7500, 1.6 examples/s",
+        "step 50 of 100: loss 1.5000, validation loss 1.5000, 2,500 examples/s",
+    ]
 
 
 @pytest.mark.skipif(

@@ -262,6 +262,17 @@ def test_coordinates_without_momentum_have_no_factor() -> None:
     assert seen.fractions["frozen"][1].tolist() == [0.0, 24.0]
 
 
+@pytest.mark.parametrize(("size", "c", "feel"), [(1e-25, 40, 0), (1e25, 40, 8), (1e25, 0, 0)])
+@pytest.mark.parametrize("word", ["BACD", "BGA"])
+def test_the_cap_where_squares_of_momenta_under_or_overflow(
+    size: float, c: float, feel: int, word: str
+) -> None:
+    net = nn.Linear(8, 1, bias=False)
+    optimizer = optim.CD(net.parameters(), 0.3, 0.7, c, word=word)
+    net.weight.grad = torch.full((1, 8), size)
+    assert found(net, optimizer).fractions["capped"].tolist() == [[feel], [8.0]]
+
+
 def test_a_spike_freezes_for_as_long_as_is_told() -> None:
     # After the spike ξ only decays, like e^{−αt}: the largest number of steps is met exactly.
     h, gamma, alpha, mu = 0.4, 0.01, 0.2, 1e-3

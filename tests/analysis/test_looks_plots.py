@@ -87,6 +87,25 @@ def test_letters_are_those_of_the_audit(runs: Path) -> None:
     assert shown(below.lines[0])[1] == [look["noise"]["temperature"] for look in looks]
 
 
+def test_letters_of_a_single_look_and_of_a_first_step_without_some(tmp_path: Path) -> None:
+    """ABCD runs as A|BCD: the first call makes the drift alone."""
+    for name, steps in (("single", 3), ("late", 24)):
+        train(Sine(), settings("CD", word="ABCD", steps=steps, look_every=1), tmp_path / name)
+    above, below = plot_letters(tmp_path / "single")  # nothing moves: all letters do nothing
+    assert [line.get_label() for line in above.lines[:2]] == ["A", "all letters"]
+    assert all(line.get_marker() in ("o", "x") for line in (above.lines[0], *below.lines))
+    above, _ = plot_letters(tmp_path / "late")
+    lines = {line.get_label(): shown(line)[1] for line in above.lines}
+    looks = [look for look in logged(tmp_path / "late", "look") if "audit" in look]
+    for letter in "BCD":
+        assert math.isnan(lines[letter][0])
+        assert lines[letter][1:] == [look["audit"][letter] for look in looks[1:]]
+    above.figure.canvas.draw()
+    ticks = [tick for tick in above.get_yticks() if tick > 0]
+    places = above.transData.transform([(0, 0), (0, ticks[0]), (0, ticks[1])])[:, 1]
+    assert places[1] - places[0] > 0.9 * (places[2] - places[1])  # no labels over each other
+
+
 def test_what_a_run_has_not(runs: Path) -> None:
     for plot in (plot_friction, plot_letters):
         with pytest.raises(ValueError, match="AdamW is torch's own"):

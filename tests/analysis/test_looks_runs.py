@@ -1,5 +1,6 @@
 """Runs that are looked at: what is logged, and that nothing else changes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,18 @@ def test_clipping_scales_the_noise(tmp_path: Path) -> None:
     assert squeezed == pytest.approx(
         scale**2 * free["noise"]["temperature"] * free["noise"]["friction"], rel=1e-4
     )
+
+
+@pytest.mark.parametrize(("dtype", "lr"), [(torch.float32, 1e30), (torch.float64, 1e200)])
+def test_a_run_that_diverges_is_looked_at_to_its_end(
+    dtype: torch.dtype, lr: float, tmp_path: Path
+) -> None:
+    """Energies overflow before the loss does; what is not finite is told as None."""
+    given = settings("CD", hyperparameters={"lr": lr, "gamma": 0.0, "c": 0.0}, clip=1.0)
+    plain = train(Sine(dtype=dtype), given, tmp_path / "plain")
+    seen = train(Sine(dtype=dtype), replace(given, look_every=1), tmp_path / "seen")
+    assert (seen.status, seen.steps) == (plain.status, plain.steps) and plain.status == "diverged"
+    assert looked(tmp_path / "seen")[-1]["kinetic"] is None
 
 
 def test_energies_of_a_run_add_up(tmp_path: Path) -> None:
