@@ -126,7 +126,8 @@ def _difference(one: Compared, found: Comparison) -> list[str]:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
+    per_cent = 100 * share
+    return f"{per_cent:.0f} %" if abs(per_cent) >= 99.5 else f"{per_cent:.2g} %"
 
 
 def _interval(ends: _Ends) -> str:
