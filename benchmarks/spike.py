@@ -35,16 +35,16 @@ HEAD = """# A spike of the gradient, and the coordinates it freezes
 
 `OMP_NUM_THREADS=1 python benchmarks/spike.py --data-dir DATA > benchmarks/spike.md`
 
-{task}, small: {source}. IKFAD with the published hyperparameters, batch {batch}, {steps} steps
-without clipping (with that of the published setting no gradient is longer than 1). The gradient
-of step {spike} is given a norm. Every step was looked at: a coordinate is frozen where the
-damping of the step leaves less than a tenth of its momentum. Percentages are of the coordinates
-with a momentum: in the {quiet} steps before, in step {spike}, and 1, 10 and 100 steps later.
-Spells are those that began in step {spike}, among 4096 coordinates that are followed: how many
-there are, and the steps they last (>: to the end of the run). ξ is the highest 95 % quantile of a
-layer from step {spike} on, the loss that of the validation data after the last step. Means over
-seeds 0 to {last_seed}; the loss with its range, the longest spell and the largest ξ of all.
-Machine: {machine}.
+{task}, small: {source}.
+IKFAD with the published hyperparameters, batch {batch}, {steps} steps without clipping (with that
+of the published setting no gradient is longer than 1). The gradient of step {spike} is given a
+norm. Every step was looked at: a coordinate is frozen where the damping of the step leaves less
+than a tenth of its momentum. Percentages are of the coordinates with a momentum: in the {quiet}
+steps before, in step {spike}, and 1, 10 and 100 steps later. Spells are those that began in step
+{spike}, among 4096 coordinates that are followed: how many there are, and the steps they last (>:
+to the end of the run). ξ is the highest 95 % quantile of a layer from step {spike} on, the loss
+that of the validation data after the last step. Means over seeds 0 to {last_seed}; the loss with
+its range, the longest spell and the largest ξ of all. Machine: {machine}.
 
 | norm | scheme | % before | in it | 1 later | 10 | 100 | spells | median | longest | ξ | loss |
 |---|---|---|---|---|---|---|---|---|---|---|---|
