@@ -35,6 +35,8 @@ class Bar:
     def __call__(self, step: int, numbers: dict[str, float]) -> None:
         if "resumed" in numbers and not self._quiet:
             tqdm.write(f"goes on after step {step} of {self._steps}", file=sys.stderr)
+        if step > self._step and self._bar.disable:
+            self._numbers.pop("loss", None)  # a line tells that of its own step
         self._numbers |= numbers
         if rate := numbers.get("examples_per_second"):
             self._since += step - self._step

@@ -26,7 +26,7 @@ _COLUMNS = 4
 
 
 def plot_learning(
-    folders: Path | Iterable[Path], *, metric: str = "loss", ax: Axes | None = None
+    folders: Path | str | Iterable[Path | str], *, metric: str = "loss", ax: Axes | None = None
 ) -> Axes:
     """A number of the validation data against steps: the median of the seeds, and their range.
 
@@ -53,7 +53,7 @@ def plot_learning(
     return ax
 
 
-def plot_friction(folder: Path, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
+def plot_friction(folder: Path | str, *, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
     """The effective momentum of every layer against steps: median, and 5, 25, 75 and 95 %.
 
     It is the factor by which the damping of a step multiplies the momentum of a coordinate; at
@@ -63,6 +63,7 @@ def plot_friction(folder: Path, *, axes: Sequence[Axes] | None = None) -> Sequen
     axes  one for each layer and one more. ValueError for a run without effective momenta: of
           torch's own optimizer, or without looks.
     """
+    folder = Path(folder)
     looks = _looks(folder)
     names = list(looks[0]["layers"])
     if not any(look["layers"][name].get("momentum") for look in looks for name in names):
@@ -92,16 +93,19 @@ def plot_friction(folder: Path, *, axes: Sequence[Axes] | None = None) -> Sequen
     return axes
 
 
-def plot_letters(folder: Path, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
+def plot_letters(folder: Path | str, *, axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
     """What each letter of a step does to E = f + ½|p|², against steps; and the temperatures.
 
-    Above, on an axis that is linear near 0, the changes of a step that is looked at in full: f is
-    the loss of its batch, so that letters that move x take from f and B gives to ½|p|². Below,
-    the temperature h s²/(2Γ) that the noise of the gradient makes, beside 2·½|p|²/d.
+    Above, on an axis that is linear near 0, the changes of the steps that were looked at: f is the
+    loss of the batch, so that letters that move x take from f and B gives to ½|p|². Dots, and so
+    all that needs f, are of the looks in full. Below, of these too, the temperature h s²/(2Γ) that
+    the noise of the gradient makes, beside 2·½|p|²/d.
 
-    ValueError for a run without such looks: of torch's own optimizer, or without looks.
+    ValueError for a run without a look in full: of torch's own optimizer, or without looks.
     """
-    looks = [look for look in _looks(folder) if "audit" in look]
+    folder = Path(folder)
+    every = _looks(folder)
+    looks = [look for look in every if "audit" in look]
     if not looks:
         raise ValueError(f"{folder} has no audit: {_optimizer(folder)} is torch's own")
     above, below = (
@@ -116,7 +120,11 @@ def plot_letters(folder: Path, *, axes: tuple[Axes, Axes] | None = None) -> tupl
     for letter in dict.fromkeys(letter for look in looks for letter in look["audit"]):
         values = _numbers(look["audit"].get(letter) for look in looks)
         shade = LETTERS.get(letter) or (CONVERSION if letter == "B" else next(others))
-        above.plot(steps, values, "o-", ms=2.5, lw=1.2, color=shade, label=letter)
+        known = all(look["letters"].get(letter) == look["audit"].get(letter) for look in looks)
+        if known and np.any(values):  # without f, so of every look
+            whole = _numbers(look["letters"].get(letter) for look in every)
+            above.plot([look["step"] for look in every], whole, lw=0.9, color=shade)
+        above.plot(steps, values, "o-", ms=2.5, lw=0 if known else 1.2, color=shade, label=letter)
         largest = max(largest, np.abs(values[np.isfinite(values)]).max(initial=0.0))
     total = _numbers(_sum(look["audit"].values()) for look in looks)
     above.plot(
@@ -152,7 +160,7 @@ def _draw_fractions(ax: Axes, looks: Sequence[dict[str, Any]]) -> None:
             ax.plot([], [], color=shade, label=name)
     ax.set_ylabel("% of coordinates", fontsize=8)
     ax.set_title("all layers", fontsize=8)
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(bottom=-0.03 * ax.get_ylim()[1])  # a line at 0 is seen
     ax.legend(frameon=False, fontsize=8)
 
 

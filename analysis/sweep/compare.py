@@ -10,6 +10,7 @@ from .differences import paired_difference
 from .folders import Row
 from .head import Head
 from .inside import Inside
+from .plan import row_name
 from .sensitivity import sensitivity
 from .target import ms_per_step, steps_to_target, worst_of_the_best
 
@@ -18,12 +19,14 @@ def compare(
     head: Head,
     rows: Sequence[Row],
     *,
+    planned: Mapping[str, Sequence[int]] | None = None,
     reference: str | None = None,
     target: float | None = None,
     tolerance: float = 0.02,
 ) -> Comparison:
     """The tables of a sweep, best first.
 
+    planned    rows that were asked for, in this order, and their seeds; None: those that are there
     reference  row to which differences are taken; None: AdamW, or else the first
     target     value whose time is taken; None: the best that all finished runs of the reference
                reach
@@ -32,14 +35,17 @@ def compare(
     ValueError for a reference that is not there.
     """
     searched = {label: _searched(head, label, some) for label, some in _by_label(rows, "tune")}
-    reported = _reported(rows, searched)
+    reported, planned = _reported(rows, searched), planned or {}
+    order = dict.fromkeys((*planned, *reported))
+    reported = {name: reported[name] for name in order if name in reported}
     if reference is None:
         reference = "AdamW" if "AdamW" in reported else next(iter(reported), "")
     elif reference not in reported:
         raise ValueError(f"no row {reference!r}; there are {', '.join(reported) or 'none'}")
     anchors = reported.get(reference, ())
     if target is None:
-        bests = [row.value for row in anchors if row.state == "finished" and row.value is not None]
+        ended = (row for row in anchors if row.state == "finished" and not row.has_diverged)
+        bests = [row.value for row in ended if row.value is not None]
         target = worst_of_the_best(bests, head.larger_is_better)
     anchor = _by_seed(anchors)
     compared = [
@@ -57,6 +63,7 @@ def compare(
         scanned=[one for one in scanned if len(one.values) > 1],
         rows=rows,
         reported=reported,
+        planned=planned,
     )
 
 
@@ -76,8 +83,7 @@ def _reported(rows: Iterable[Row], searched: Mapping[str, Searched]) -> dict[str
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.kind == "report" and _is_current(row, searched):
-            name = row.label if row.factor == 1 else f"{row.label}, lr × {row.factor:g}"
-            found.setdefault(name, []).append(row)
+            found.setdefault(row_name(row.label, row.factor), []).append(row)
     return found
 
 
@@ -127,7 +133,7 @@ def _compared(
         label=label,
         seeds=len(rows),
         unfinished=len(rows) - len(ended),
-        diverged=sum(row.state == "diverged" for row in rows),
+        diverged=sum(row.has_diverged for row in rows),
         best=Spread.of(list(values.values())),
         difference=None if anchor is None else paired_difference(values, anchor),
         test=Spread.of(tests),
@@ -171,7 +177,7 @@ def _searched(head: Head, label: str, rows: Sequence[Row]) -> Searched:
         label=label,
         trials=len(trials),
         unfinished=sum("unfinished" in state for state in states.values()),
-        diverged=sum("diverged" in state for state in states.values()),
+        diverged=sum(any(row.has_diverged for row in some) for some in trials.values()),
         pruned=sum("pruned" in state for state in states.values()),
         chosen=chosen,
         best=None if chosen is None else values[chosen],
@@ -190,7 +196,7 @@ def _scanned(head: Head, label: str, rows: Sequence[Row], tolerance: float) -> S
     by_lr: dict[float, list[float | None]] = {}
     for row in rows:
         if row.state in ("finished", "diverged"):
-            value = row.value if row.state == "finished" else None
+            value = None if row.has_diverged else row.value
             by_lr.setdefault(row.settings.hyperparameters["lr"], []).append(value)
     values = {lr: None if None in some else _mean(some) for lr, some in sorted(by_lr.items())}
     costs = {lr: None if value is None else head.cost(value) for lr, value in values.items()}

@@ -101,6 +101,7 @@ class Comparison:
     scanned: Sequence[Scanned]
     rows: Sequence[Row] = field(repr=False)
     reported: Mapping[str, Sequence[Row]] = field(repr=False)
+    planned: Mapping[str, Sequence[int]] = field(repr=False)
 
     @property
     def lr_name(self) -> str:
@@ -109,11 +110,13 @@ class Comparison:
 
     @property
     def missing(self) -> dict[str, list[int]]:
-        """Label -> seeds whose run is not over, of those that are over in another row."""
-        over: dict[str, set[int]] = {one.label: set() for one in self.searched}
+        """Row -> seeds whose run is not over, of those that were asked for or that others have."""
+        waiting = {one.label for one in self.searched if one.chosen is None}
+        rows = (*self.planned, *(one.label for one in self.searched))
+        over: dict[str, set[int]] = {name: set() for name in rows if name not in waiting}
         for label, some in self.reported.items():
             over[label] = {row.settings.seed for row in some if row.is_over}
-        every = set().union(*over.values())
+        every = set().union(*over.values(), *self.planned.values())
         return {label: sorted(every - seeds) for label, seeds in over.items() if every - seeds}
 
     def as_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from ..plots.runs import colour, dashes
+from ..plots.runs import COLOURS, colour, dashes
 from .comparison import Comparison
 from .folders import Row
 
@@ -20,11 +20,17 @@ _SHARE = 0.98  # of the looks are inside the picture; the rest is far from the b
 
 
 def styles_of(found: Comparison) -> dict[str, dict[str, Any]]:
-    """Colour by optimizer, dashes and paleness by what else its labels say; in all figures."""
+    """Colour by optimizer, dashes and paleness by what else its labels say; in all figures.
+
+    Rows of one optimizer alone have colours of their own, as far as there are any.
+    """
     every = (one.label for one in (*found.compared, *found.searched, *found.scanned))
     groups: dict[str, list[str]] = {}
     for label in dict.fromkeys(every):
         groups.setdefault(label.split(" ")[0].rstrip(","), []).append(label)
+    if len(groups) == 1 and len(labels := next(iter(groups.values()))) <= len(COLOURS):
+        pairs = zip(labels, COLOURS.values(), strict=False)
+        return {label: {"color": shade, "ls": "-"} for label, shade in pairs}
     return {
         label: {
             "color": _paler(colour(optimizer, index), place // len(_DASHES)),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,7 +18,7 @@ from .inside import Inside
 from .plan import Kind, Run, Sweep
 from .target import Look
 
-_HEAD, _RUN, _PRUNED = "sweep.json", "run.json", "pruned.json"
+_HEAD, _PLAN, _RUN, _PRUNED = "sweep.json", "plan.json", "run.json", "pruned.json"
 RESULTS, TABLES, PAGE = "results.json", "report.md", "index.html"  # what the report writes
 State: TypeAlias = Literal["finished", "diverged", "pruned", "unfinished"]
 
@@ -61,6 +61,22 @@ def head_of(out: Path) -> Head:
         return Head(**read_json(out / _HEAD))
     except TypeError as error:
         raise ValueError(f"{out / _HEAD} is of another version: {error}") from error
+
+
+def plan(out: Path, planned: Mapping[str, Sequence[int]]) -> None:
+    """Add to the rows that are to be compared, and to their seeds, what is not there yet."""
+    before = planned_rows(out)
+    added = {name: [*before.get(name, ()), *seeds] for name, seeds in planned.items()}
+    merged = {name: sorted(set(seeds)) for name, seeds in {**before, **added}.items()}
+    if merged != before:
+        with atomic(out / _PLAN, "w") as handle:
+            json.dump(merged, handle, indent=1)
+
+
+def planned_rows(out: Path) -> dict[str, list[int]]:
+    """Rows that are to be compared, in the order in which they were asked for, and their seeds."""
+    path = out / _PLAN
+    return read_json(path) if path.exists() else {}
 
 
 def announce(out: Path, run: Run) -> Path:
@@ -128,6 +144,7 @@ class Row:
 
     looks   at the validation data, with finite values of the metric
     value   the best of them; None without any
+    has_diverged  a loss was not finite, or the last look is worse than the one before any step
     inside  of a reported run that was looked at (`look_every`)
     """
 
@@ -140,6 +157,7 @@ class Row:
     state: State
     looks: tuple[Look, ...]
     value: float | None
+    has_diverged: bool
     result: Result | None
     inside: Inside | None
 
@@ -183,6 +201,7 @@ def _row(out: Path, folder: Path, about: Mapping[str, Any], head: Head) -> Row:
     )
     values = [look.value for look in looks]
     best = max if head.larger_is_better else min
+    costs = [head.cost(value) for value in values]
     return Row(
         kind=about["kind"],
         label=about["label"],
@@ -193,6 +212,7 @@ def _row(out: Path, folder: Path, about: Mapping[str, Any], head: Head) -> Row:
         state=state,
         looks=looks,
         value=best(values, default=None),
+        has_diverged=state == "diverged" or (state == "finished" and costs[-1] > costs[0]),
         result=result,
         inside=Inside.of_run(folder) if has_log and about["kind"] == "report" else None,
     )

@@ -23,8 +23,9 @@ _FRICTION = (
     "coordinates that are frozen, and those at the cubic cap."
 )
 _LETTERS = (
-    "Above, what each letter of a step adds to f + ½|p|² (on an axis that is linear near 0); "
-    "below, the temperature that the noise of the gradient makes, and that of p."
+    "Above, what each letter of a step adds to f + ½|p|² (on an axis that is linear near 0), with "
+    "dots where one look of ten was in full; below, the temperature that the noise of the gradient "
+    "makes, and that of p."
 )
 
 

@@ -140,6 +140,15 @@ class Sweep:
             **{**self.common, **rest},
         )
 
+    def planned(self) -> dict[str, list[int]]:
+        """Rows of the comparison, by name, with their seeds."""
+        if self.tune is not None:
+            return {name: list(self.seeds) for name in self.optimizers}
+        found: dict[str, list[int]] = {}
+        for run in self.known_runs():
+            found.setdefault(row_name(run.label, run.factor), []).append(run.settings.seed)
+        return found
+
     def known_runs(self) -> Iterator[Run]:
         """Seed by seed, for every word, scheme and factor of lr; nothing of a search."""
         for seed in self.seeds:
@@ -182,6 +191,11 @@ class Sweep:
             for factor in self.tune.factors:
                 settings = with_lr(run.settings, factor)
                 yield replace(run, kind="scan", settings=settings, factor=factor)
+
+
+def row_name(label: str, factor: float) -> str:
+    """What a row of the comparison is called."""
+    return label if factor == 1 else f"{label}, lr × {factor:g}"
 
 
 def with_lr(settings: Settings, factor: float) -> Settings:

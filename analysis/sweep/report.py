@@ -13,7 +13,7 @@ from ..study.run import versions
 from ..study.section import finite
 from .compare import compare
 from .comparison import Comparison
-from .folders import PAGE, RESULTS, TABLES, head_of, rows
+from .folders import PAGE, RESULTS, TABLES, head_of, planned_rows, rows
 from .pictures import inside, pictures
 from .sentences import summary, warnings
 from .tables import markdown, tables
@@ -34,7 +34,12 @@ def report(
     """
     head = head_of(out)
     found = compare(
-        head, list(rows(out, head)), reference=reference, target=target, tolerance=tolerance
+        head,
+        list(rows(out, head)),
+        planned=planned_rows(out),
+        reference=reference,
+        target=target,
+        tolerance=tolerance,
     )
     with atomic(out / RESULTS, "w") as handle:
         results = {"command": command, **found.as_json(), "versions": versions()}

@@ -15,7 +15,7 @@ def warnings(found: Comparison) -> list[str]:
         lines.append(f"No trial came to its end, so nothing is compared, of {', '.join(lost)}.")
     if missing := found.missing:
         told = "; ".join(f"{label} {', '.join(map(str, some))}" for label, some in missing.items())
-        lines.append(f"Not every row has every seed, which the means feel. Missing seeds: {told}.")
+        lines.append(f"Runs are missing, so that means are over different seeds: {told}.")
     return lines
 
 

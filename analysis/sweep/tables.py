@@ -69,7 +69,8 @@ def _comparison(found: Comparison) -> Table:
     ]  # fmt: skip
     note = (
         f"Means ± standard deviations over seeds of the best validation {metric} of each run, of "
-        "one that diverged up to then. "
+        "one that diverged too: its loss was not finite, or in the end worse than before the first "
+        "step. "
         "Differences are of runs with the same seed, so with the same batches; the bootstrap is "
         "the percentile one, too narrow for few seeds (of normal differences five give 85 %, three "
         "75 %), Student's interval is exact for normal ones. “Better” and “worse” where neither "

@@ -66,6 +66,7 @@ class Worker:
         self.task = TASKS[sweep.task](sweep.setting, place.data, download=place.download)
         self.head = Head.of(sweep, self.task, place.device)
         folders.claim(place.out, self.head)
+        folders.plan(place.out, sweep.planned())
         self._tunings = self._searches()
         self._known = list(sweep.known_runs())
 

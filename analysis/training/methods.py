@@ -2,6 +2,7 @@
 
     METHODS["CD"].build(network.named_parameters(), {"lr": 0.5, "gamma": 0.004, "c": 2e5})
 
+One of your own is added as `METHODS["Name"] = method_of(...)`.
 Where their hyperparameters are sought: `search.py`; which ones are published: `published.py`.
 """
 
@@ -51,8 +52,17 @@ def _word(cls: Callable[..., Optimizer], *names: str) -> Method:
     return Method(build, ("lr", *names), ("weight_decay", "word"))
 
 
-def _dynamics(make: Callable[..., Dynamics], *names: str) -> Method:
-    """One that has no class of its own, by its hyperparameters besides lr."""
+def method_of(make: Callable[..., Dynamics], *names: str) -> Method:
+    """The optimizer of any dynamics, by its hyperparameters besides lr.
+
+        def quintic(gamma, k):
+            return Dynamics(Drift(), Kick(), LinearDamping(gamma), Quintic(k), word="BQDA")
+
+        METHODS["Quintic"] = method_of(quintic, "gamma", "k")
+
+    make   dynamics from these hyperparameters, by name
+    names  of the hyperparameters
+    """
 
     def build(params: Parameters, v: Mapping[str, Any]) -> Optimizer:
         others = {name: value for name, value in v.items() if name not in names}
@@ -88,7 +98,7 @@ METHODS: dict[str, Method] = {
     "IKFAD": _word(optim.IKFAD, *_FAD),
     "RIKFAD": _word(optim.RIKFAD, *_FAD),
     "CD": _word(optim.CD, "gamma", "c"),
-    "IKFAD+cubic": _dynamics(both, *_FAD, "c"),
+    "IKFAD+cubic": method_of(both, *_FAD, "c"),
     "CADAM": _word(optim.CADAM, "gamma", "alpha", "c"),
     "SGD": _torch(torch.optim.SGD, "momentum"),
     "Nesterov": _torch(torch.optim.SGD, "momentum", nesterov=True),

@@ -91,6 +91,8 @@ class Settings:
         for name in ("weight_decay", "final"):
             if not _is_number(value := getattr(self, name)) or not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be a finite number >= 0; got {value!r}")
+        if self.final and self.schedule == "constant":
+            raise ValueError(f"final is for a schedule: cosine or linear; got {self.final!r}")
         if self.clip is not None and not (_is_number(self.clip) and self.clip > 0):
             raise ValueError(f"clip must be a number > 0 (inf: no clipping); got {self.clip!r}")
         self._check_optimizer()

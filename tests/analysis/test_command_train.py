@@ -273,7 +273,7 @@ def test_throughput_is_since_what_was_shown(capsys: pytest.CaptureFixture[str]) 
         bar(50, {"validation loss": 1.5, "examples_per_second": 2500.0})
     assert capsys.readouterr().err.splitlines() == [
         "step 40 of 100: loss 1.5000, validation loss 1.7500, 1.6 examples/s",
-        "step 50 of 100: loss 1.5000, validation loss 1.5000, 2,500 examples/s",
+        "step 50 of 100: validation loss 1.5000, 2,500 examples/s",
     ]
 
 

@@ -106,6 +106,15 @@ def test_letters_of_a_single_look_and_of_a_first_step_without_some(tmp_path: Pat
     assert places[1] - places[0] > 0.9 * (places[2] - places[1])  # no labels over each other
 
 
+def test_letters_without_f_are_of_every_look(runs: Path) -> None:
+    looks = logged(runs / "CD", "look")
+    assert len(looks) > sum("audit" in look for look in looks)
+    above, _ = plot_letters(str(runs / "CD"))
+    drawn = [shown(line)[1] for line in above.lines]
+    for letter in "BCD":
+        assert [look["letters"][letter] for look in looks] in drawn
+
+
 def test_what_a_run_has_not(runs: Path) -> None:
     for plot in (plot_friction, plot_letters):
         with pytest.raises(ValueError, match="AdamW is torch's own"):

@@ -19,7 +19,7 @@ from dashpot.analysis.sweep import pool
 from dashpot.analysis.sweep.compare import compare
 from dashpot.analysis.sweep.comparison import Scanned
 from dashpot.analysis.sweep.drawings import draw_differences, draw_scans, styles_of
-from dashpot.analysis.sweep.folders import claim, head_of
+from dashpot.analysis.sweep.folders import claim, head_of, plan, planned_rows
 from dashpot.analysis.sweep.head import Head
 from dashpot.analysis.sweep.known import ablated_ones, published_ones
 from dashpot.analysis.sweep.pictures import pictures
@@ -247,6 +247,41 @@ def test_rows_of_unequal_length_are_told(swept: tuple[Path, list[Message], int])
     assert [line.split(": ")[1] for line in warnings(compare(head_of(out), some))] == [
         "CD 3, SGD 2.", "CD 0, 1.",
     ]  # fmt: skip
+
+
+def test_rows_are_in_the_order_in_which_they_were_asked_for(
+    swept: tuple[Path, list[Message], int],
+) -> None:
+    """Whatever their folders are called; what has not begun is missing too."""
+    head, one = head_of(swept[0]), next(row for row in all_rows(swept[0]) if row.kind == "report")
+    some = [replace(one, label="CD", trial=None, factor=factor) for factor in (0.5, 2.0, 1.0)]
+    seed = one.settings.seed
+    known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0})}
+    sweep = replace(KNOWN, known=known, seeds=(seed, seed + 1), factors=(1.0, 0.5, 2.0, 4.0))
+    found = compare(head, some, planned=sweep.planned())
+    assert [*found.reported] == ["CD", "CD, lr × 0.5", "CD, lr × 2"]
+    assert found.reference == "CD"
+    rest = {name: [seed + 1] for name in found.reported}
+    assert found.missing == {**rest, "CD, lr × 4": [seed, seed + 1]}
+
+
+def test_plans_of_several_calls_are_one(tmp_path: Path) -> None:
+    plan(tmp_path, {"CD": [0, 1]})
+    plan(tmp_path, {"IKFAD": [0], "CD": [2, 1]})
+    assert [*planned_rows(tmp_path).items()] == [("CD", [0, 1, 2]), ("IKFAD", [0])]
+
+
+def test_a_run_that_ends_worse_than_it_began_has_diverged(tmp_path: Path) -> None:
+    known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0})}
+    worker(replace(KNOWN, known=known, seeds=(0,)), tmp_path).work()
+    (before,) = all_rows(tmp_path)
+    log = tmp_path / before.folder / "log.jsonl"
+    worse = {"kind": "validation", "step": 99, "loss": before.looks[0].value + 1e-3, "seconds": 9.0}
+    log.write_text(log.read_text(encoding="utf-8") + json.dumps(worse) + "\n", encoding="utf-8")
+    (after,) = all_rows(tmp_path)
+    assert (before.has_diverged, after.has_diverged) == (False, True)
+    (cd,) = report(tmp_path).compared
+    assert cd.diverged == 1 and cd.best is not None and cd.best.mean == before.value
 
 
 def test_what_is_unfinished_counts_for_nothing(swept: tuple[Path, list[Message], int]) -> None:

@@ -16,6 +16,7 @@ from dashpot.analysis.training.settings import Settings
     ("changes", "message"),
     [
         ({"schedule": "cosin"}, "schedule must be one of constant, cosine, linear; got 'cosin'"),
+        ({"final": 0.1}, "final is for a schedule: cosine or linear; got 0.1"),
         ({"precision": "fp8"}, "precision must be one of float32, bf16, fp16"),
         ({"parallel": "zero"}, "parallel must be one of ddp, fsdp"),
         ({"steps": 0}, "steps must be a whole number >= 1; got 0"),
