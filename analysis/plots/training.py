@@ -122,9 +122,13 @@ def plot_letters(folder: Path | str, *, axes: tuple[Axes, Axes] | None = None) -
         shade = LETTERS.get(letter) or (CONVERSION if letter == "B" else next(others))
         known = all(look["letters"].get(letter) == look["audit"].get(letter) for look in looks)
         if known and np.any(values):  # without f, so of every look
-            whole = _numbers(look["letters"].get(letter) for look in every)
-            above.plot([look["step"] for look in every], whole, lw=0.9, color=shade)
-        above.plot(steps, values, "o-", ms=2.5, lw=0 if known else 1.2, color=shade, label=letter)
+            at, shown = every, _numbers(look["letters"].get(letter) for look in every)
+        else:
+            at, shown = looks, values
+        above.plot(
+            [look["step"] for look in at], shown, "o-", ms=2.5, lw=1.0, color=shade, label=letter,
+            markevery=[n for n, look in enumerate(at) if "audit" in look],
+        )  # fmt: skip
         largest = max(largest, np.abs(values[np.isfinite(values)]).max(initial=0.0))
     total = _numbers(_sum(look["audit"].values()) for look in looks)
     above.plot(

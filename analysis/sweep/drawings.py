@@ -96,7 +96,7 @@ def _limit(ax: Axes, seen: Sequence[float], found: Comparison) -> None:
         return
     costs = np.array([found.head.cost(value) for value in seen])
     best = costs.min()
-    room = min(np.quantile(costs, _SHARE) - best, 4 * (np.median(costs) - best))
+    room = min(np.quantile(costs, _SHARE, method="higher") - best, 4 * (np.median(costs) - best))
     room = max(room, 1e-3 * abs(best), 1e-12)
     ax.set_ylim(*sorted(found.head.cost(cost) for cost in (best - 0.05 * room, best + room)))
 
