@@ -144,7 +144,8 @@ class Row:
 
     looks   at the validation data, with finite values of the metric
     value   the best of them; None without any
-    has_diverged  a loss was not finite, or the last look is worse than the one before any step
+    has_diverged  a loss was not finite, or the last look is not, or is worse than the first one,
+                  before any step
     inside  of a reported run that was looked at (`look_every`)
     """
 
@@ -194,14 +195,16 @@ def _row(out: Path, folder: Path, about: Mapping[str, Any], head: Head) -> Row:
     if result is not None and result.status != "interrupted":
         state = result.status
     has_log = (folder / "log.jsonl").exists()
+    measured = list(lines(folder, "validation")) if has_log else []
     looks = tuple(
         Look(line["step"], line["seconds"], line[head.metric])
-        for line in (lines(folder, "validation") if has_log else ())
+        for line in measured
         if math.isfinite(line[head.metric])
     )
     values = [look.value for look in looks]
     best = max if head.larger_is_better else min
-    costs = [head.cost(value) for value in values]
+    costs = [head.cost(line[head.metric]) for line in (*measured[:1], *measured[-1:])]
+    got_worse = bool(costs) and not costs[1] <= costs[0]  # NaN is not better
     return Row(
         kind=about["kind"],
         label=about["label"],
@@ -212,7 +215,7 @@ def _row(out: Path, folder: Path, about: Mapping[str, Any], head: Head) -> Row:
         state=state,
         looks=looks,
         value=best(values, default=None),
-        has_diverged=state == "diverged" or (state == "finished" and costs[-1] > costs[0]),
+        has_diverged=state == "diverged" or (state == "finished" and got_worse),
         result=result,
         inside=Inside.of_run(folder) if has_log and about["kind"] == "report" else None,
     )

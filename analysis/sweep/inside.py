@@ -69,6 +69,9 @@ def _taken(looks: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Nothing where the kicks gave nothing; looks with a number that is not finite are left out."""
     changes = [look.get("letters", {}) for look in looks]
     seen = [some for some in changes if some and None not in some.values()]
-    whole = {letter: fsum(some[letter] for some in seen) for letter in (seen[0] if seen else ())}
+    letters = dict.fromkeys(
+        letter for some in seen for letter in some
+    )  # a first step may lack some
+    whole = {letter: fsum(some.get(letter, 0.0) for some in seen) for letter in letters}
     given = whole.pop(Kick.letter, 0.0)
     return {letter: -change / given for letter, change in whole.items() if change and given > 0}

@@ -271,12 +271,18 @@ def test_plans_of_several_calls_are_one(tmp_path: Path) -> None:
     assert [*planned_rows(tmp_path).items()] == [("CD", [0, 1, 2]), ("IKFAD", [0])]
 
 
-def test_a_run_that_ends_worse_than_it_began_has_diverged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [1e-3, math.nan, math.inf])
+def test_a_run_that_ends_worse_than_it_began_has_diverged(change: float, tmp_path: Path) -> None:
     known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0})}
     worker(replace(KNOWN, known=known, seeds=(0,)), tmp_path).work()
     (before,) = all_rows(tmp_path)
     log = tmp_path / before.folder / "log.jsonl"
-    worse = {"kind": "validation", "step": 99, "loss": before.looks[0].value + 1e-3, "seconds": 9.0}
+    worse = {
+        "kind": "validation",
+        "step": 99,
+        "loss": before.looks[0].value + change,
+        "seconds": 9.0,
+    }
     log.write_text(log.read_text(encoding="utf-8") + json.dumps(worse) + "\n", encoding="utf-8")
     (after,) = all_rows(tmp_path)
     assert (before.has_diverged, after.has_diverged) == (False, True)
@@ -362,6 +368,18 @@ def test_every_row_has_a_line_of_its_own(swept: tuple[Path, list[Message], int])
     grid = [replace(one, label="CD", trial=None, factor=float(n)) for n in range(1, 14)]
     styles = styles_of(compare(head_of(out), grid))
     assert len({(style["color"], str(style["ls"])) for style in styles.values()}) == 13
+
+
+def test_energy_that_letters_took_though_the_first_step_lacks_some(tmp_path: Path) -> None:
+    """ABCD runs as A|BCD: the first call makes the drift alone."""
+    known = {"CD": ("CD", {"lr": 0.05, "gamma": 1.0, "c": 1.0})}
+    common = {**KNOWN.common, "look_every": 1, "word": "ABCD"}
+    worker(replace(KNOWN, known=known, seeds=(0,), common=common), tmp_path).work()
+    (cd,) = report(tmp_path).compared
+    looks = list(lines(tmp_path / "report/CD/seed-0", "look"))
+    kicks, cubic = (sum(look["letters"].get(name, 0) for look in looks) for name in "BC")
+    assert cd.inside is not None and "B" not in looks[0]["letters"]
+    assert cd.inside.taken["C"] == pytest.approx(-cubic / kicks)
 
 
 def test_what_was_seen_inside_is_in_the_report(tmp_path: Path) -> None:
